@@ -1,0 +1,1 @@
+"""Living digital twins as Dagster assets."""

@@ -1,0 +1,1 @@
+"""Thin Dagster assets, one module a stage, in the order that data flows."""

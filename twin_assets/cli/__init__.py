@@ -1,0 +1,82 @@
+"""The ``twin`` command: options that all commands share, and errors as people want to read them.
+
+Each command is a module of its own, imported when it is called: ``twin --help`` answers at once.
+"""
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from twin_assets.errors import TwinError
+from twin_assets.home import HOME_VARIABLE, TWINS_VARIABLE
+
+COMMANDS = {
+    "demo": "A plant with hidden, drifting coefficients, calibrated end to end; a summary compares truth and estimate.",
+    "new": "Write twins/NAME/ with a commented twin.yaml from an FMU.",
+    "check": "Validate twin.yaml and FMU, run the model once, say what was found.",
+    "ingest": "Recorded telemetry (CSV or Parquet) into the historian.",
+    "run": "Materialize the windows of a range (default: what is new) through Dagster.",
+    "export": "A table as CSV or Parquet.",
+}
+
+
+class LazyCommands(click.Group):
+    """A group whose commands live in ``twin_assets.cli.<name>`` as ``command``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"twin_assets.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"twin_assets.cli.{cmd_name}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(path_type=Path), help=f"Home folder (default .twin, or ${HOME_VARIABLE}).")
+@click.option(
+    "--twins", type=click.Path(path_type=Path), help=f"Folder with the twins (default twins, or ${TWINS_VARIABLE})."
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def group(home: Path | None, twins: Path | None, debug: bool) -> None:
+    """Living digital twins: calibrate an FMU from sensor history, through Dagster."""
+    # Worker processes and Dagster's code location read the same two variables: one way to say it, everywhere.
+    if home is not None:
+        os.environ[HOME_VARIABLE] = str(home.absolute())
+    if twins is not None:
+        os.environ[TWINS_VARIABLE] = str(twins.absolute())
+    click.get_current_context().obj = {"debug": debug}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; what a user did wrong is one message and exit code 1."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        group.main(args=arguments, prog_name="twin", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except TwinError as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)

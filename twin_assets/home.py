@@ -1,0 +1,70 @@
+"""The home: the folder with the historian's file, the store and Dagster's instance."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from twin_assets.errors import TwinError
+
+HOME_VARIABLE = "TWIN_HOME"
+TWINS_VARIABLE = "TWINS_PATH"
+
+DAGSTER_YAML = """\
+# Dagster's instance of this twin home; its own usage telemetry is off.
+telemetry:
+  enabled: false
+"""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where one installation keeps what it knows."""
+
+    root: Path
+
+    @property
+    def historian_path(self) -> Path:
+        """SQLite file of the embedded historian."""
+        return self.root / "historian.sqlite"
+
+    @property
+    def store_path(self) -> Path:
+        """Folder in which assets keep their tables and states."""
+        return self.root / "store"
+
+    @property
+    def dagster_path(self) -> Path:
+        """DAGSTER_HOME: runs, events, schedules."""
+        return self.root / "dagster"
+
+    def prepare(self) -> None:
+        """Make the folders and Dagster's configuration, if they are not there.
+
+        Raises:
+            TwinError: if the home cannot be written.
+        """
+        try:
+            for folder in (self.root, self.store_path, self.dagster_path):
+                folder.mkdir(parents=True, exist_ok=True)
+            config = self.dagster_path / "dagster.yaml"
+            if not config.exists():
+                config.write_text(DAGSTER_YAML)
+            probe = self.root / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise TwinError(
+                f"{self.root}: the home cannot be written ({error.strerror or error}). Expected a folder that you may"
+                f" write to: choose one with --home or {HOME_VARIABLE}."
+            ) from error
+
+
+def home_from(environment: Mapping[str, str]) -> Home:
+    """The home that the environment names: ``$TWIN_HOME``, or ``.twin`` in the current folder."""
+    return Home(Path(environment.get(HOME_VARIABLE) or ".twin").absolute())
+
+
+def twins_path_from(environment: Mapping[str, str]) -> Path:
+    """Where twins are looked up: ``$TWINS_PATH``, or ``twins`` in the current folder."""
+    return Path(environment.get(TWINS_VARIABLE) or "twins").absolute()

@@ -1,0 +1,1 @@
+"""Running FMUs: the only importers of fmpy."""
