@@ -1,16 +1,26 @@
 """The Historian protocol: the time-series store that every twin reads from and publishes to.
 
-Samples travel as a DataFrame with ``SAMPLE_COLUMNS``; times are UTC with nanoseconds, ranges half-open [start, end).
+Samples travel as a DataFrame with ``SAMPLE_COLUMNS``: ``unit``, ``property`` and ``quality`` text, ``time``
+datetime64[ns, UTC], ``value`` float64. Ranges of time are half-open, [start, end).
+
+Belongs here: what every implementation promises, and the values that travel. One conformance test suite holds all
+implementations to it.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import pandas as pd
 
+from twin_assets.errors import TwinError
+
 SAMPLE_COLUMNS = ("unit", "property", "time", "value", "quality")
-Quality = Literal["GOOD", "BAD", "UNCERTAIN"]
-QUALITIES: tuple[Quality, ...] = ("GOOD", "BAD", "UNCERTAIN")
+Quality = Literal["GOOD", "UNCERTAIN", "BAD"]
+QUALITIES: tuple[Quality, ...] = get_args(Quality)  # best first: the order in which reads return them
+
+
+class HistorianError(TwinError):
+    """A historian that cannot be opened, read or written: where, why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +28,9 @@ class WriteReport:
     """What became of a write.
 
     Attributes:
-        written: samples now in the historian (written again with the same value included).
-        rejected: SAMPLE_COLUMNS and ``reason``; empty when everything was taken.
+        written: samples taken; those that were there already with the same value included.
+        rejected: SAMPLE_COLUMNS and ``reason``, indexed like the samples that were handed in; empty when everything
+            was taken.
     """
 
     written: int
@@ -28,12 +39,15 @@ class WriteReport:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What has arrived since a cursor.
+    """What has arrived since a cursor: new samples and corrected ones, whatever their sample time.
 
     Attributes:
-        cursor: opaque position, monotonic; the next call's ``since``.
-        buckets: columns ``start``, ``end`` (datetime64[ns, UTC], half-open spans of sample time that hold new samples),
-            ``cursor`` (int, the newest position in it), ``samples`` (int); ordered by ``start``.
+        cursor: position of the newest arrival in the units and properties asked for, ``since`` where nothing arrived;
+            opaque, monotonic, the next call's ``since``. Everything up to it can be read.
+        buckets: one row per hour of sample time in which something arrived, ordered by time, with columns
+            ``start``, ``end`` (datetime64[ns, UTC], the hour, half-open),
+            ``cursor`` (int64, the newest position in it),
+            ``samples`` (int64, how many samples the hour has received in all, corrections counted again).
     """
 
     cursor: int
@@ -41,7 +55,10 @@ class Arrivals:
 
 
 class Historian(Protocol):
-    """A time-series store of (unit, property, time, value, quality)."""
+    """A time-series store of (unit, property, time, value, quality).
+
+    Every method raises HistorianError where the store cannot be used.
+    """
 
     def units(self) -> tuple[str, ...]:
         """Units that hold any sample, sorted."""
@@ -54,7 +71,10 @@ class Historian(Protocol):
     def read(
         self, units: tuple[str, ...], properties: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
-        """Samples with ``start <= time < end``, ordered by unit, property, time, quality."""
+        """Samples with ``start <= time < end``, ordered by unit, property, time, quality (best first).
+
+        Units and properties that the historian does not know are no error: nothing was measured there.
+        """
         ...
 
     def latest(self, units: tuple[str, ...], properties: tuple[str, ...]) -> pd.DataFrame:
@@ -62,9 +82,20 @@ class Historian(Protocol):
         ...
 
     def write(self, samples: pd.DataFrame) -> WriteReport:
-        """Store samples; the same (unit, property, time, quality) is overwritten, so writing twice is writing once."""
+        """Store samples, all that can be taken at once or (on an error) none.
+
+        The same (unit, property, time, quality) is overwritten, so writing twice is writing once; the same time with
+        another quality coexists. Where one call holds a sample twice, the last one counts. Rows that cannot be taken
+        come back with their reason and do not keep the others out.
+
+        Raises:
+            TypeError: if a column is missing, or ``time`` holds no times with a time zone.
+        """
         ...
 
     def arrivals(self, units: tuple[str, ...], properties: tuple[str, ...], since: int = 0) -> Arrivals:
-        """Where in sample time anything was written (or changed) since the cursor."""
+        """Where in sample time anything was written or changed since the cursor.
+
+        Writing again what is there is no arrival. Cost grows with the hours that hold samples, not with the samples.
+        """
         ...

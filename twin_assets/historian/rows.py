@@ -1,0 +1,104 @@
+"""Which samples a historian takes: the rules that all implementations share.
+
+Belongs here: judging a frame of samples, row by row. Storing them is each historian's own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from twin_assets.historian.base import QUALITIES, SAMPLE_COLUMNS
+
+Clock = Callable[[], pd.Timestamp]
+FUTURE_ALLOWANCE = pd.Timedelta(minutes=10)  # clocks differ; IoT SiteWise takes as much
+UTC_NS = "datetime64[ns, UTC]"
+
+
+def utc_now() -> pd.Timestamp:
+    """The wall clock, UTC."""
+    return pd.Timestamp.now("UTC")
+
+
+def to_ns(time: pd.Timestamp) -> int:
+    """Nanoseconds since 1970-01-01 UTC, exactly.
+
+    Raises:
+        TypeError: if the time has no time zone.
+    """
+    if time.tzinfo is None:
+        raise TypeError(f"{time} has no time zone; a historian's times are UTC")
+    return int(time.as_unit("ns").value)
+
+
+def empty_samples() -> pd.DataFrame:
+    """No samples, in the dtypes that samples have."""
+    dtypes = {"unit": "str", "property": "str", "time": UTC_NS, "value": "float64", "quality": "str"}
+    return pd.DataFrame({column: pd.Series(dtype=dtypes[column]) for column in SAMPLE_COLUMNS})
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """Samples parted into those to store and those refused.
+
+    Attributes:
+        taken: SAMPLE_COLUMNS, in the dtypes that samples have.
+        rejected: SAMPLE_COLUMNS as handed in, and ``reason``.
+    """
+
+    taken: pd.DataFrame
+    rejected: pd.DataFrame
+
+
+def sift(samples: pd.DataFrame, now: pd.Timestamp) -> Sifted:
+    """Part samples into those that a historian takes and those that it refuses, with the first reason that applies.
+
+    Args:
+        samples: SAMPLE_COLUMNS in any order; ``time`` of any resolution with a time zone.
+        now: what the clock says; later than that by more than FUTURE_ALLOWANCE is refused.
+
+    Raises:
+        TypeError: if a column is missing, or ``time`` holds no times with a time zone.
+    """
+    samples = _checked_columns(samples)
+    values = pd.to_numeric(samples["value"], errors="coerce").astype("float64")
+    times, storable = _nanosecond_times(samples["time"])
+    too_late = (times > now + FUTURE_ALLOWANCE).to_numpy()
+    findings = {
+        "the unit is empty": _blank(samples["unit"]),
+        "the property is empty": _blank(samples["property"]),
+        "the time is missing": samples["time"].isna().to_numpy(),
+        "the time is outside 1677-09-21 to 2262-04-11, the range of 64-bit nanoseconds": ~storable,
+        f"the time is more than 10 minutes ahead of the clock, {now:%Y-%m-%dT%H:%MZ}": too_late,
+        "the value is no finite number": ~np.isfinite(values.to_numpy()),
+        f"the quality is none of {', '.join(QUALITIES)}": ~samples["quality"].isin(QUALITIES).to_numpy(),
+    }
+    first = np.select(list(findings.values()), list(range(len(findings))), default=-1)
+    refused = first >= 0
+    reasons = np.array(list(findings), dtype=object)[first[refused]]
+    taken = samples.assign(time=times, value=values)[~refused]
+    return Sifted(taken, samples[refused].assign(reason=reasons).astype({"reason": "str"}))
+
+
+def _checked_columns(samples: pd.DataFrame) -> pd.DataFrame:
+    missing = [column for column in SAMPLE_COLUMNS if column not in samples.columns]
+    if missing:
+        raise TypeError(
+            f"samples lack the column(s) {', '.join(missing)}; found {', '.join(map(str, samples.columns))}"
+        )
+    if not isinstance(samples["time"].dtype, pd.DatetimeTZDtype):
+        raise TypeError(f"'time' must hold times with a time zone, found {samples['time'].dtype}")
+    return samples[list(SAMPLE_COLUMNS)]
+
+
+def _blank(texts: pd.Series) -> NDArray[np.bool_]:
+    return (texts.isna() | (texts.astype("str").str.strip() == "")).to_numpy(dtype=bool)
+
+
+def _nanosecond_times(times: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
+    """Times as UTC_NS, and which of them nanoseconds can hold (the others become NaT)."""
+    utc = times.dt.tz_convert("UTC")
+    storable = ((utc > pd.Timestamp.min.tz_localize("UTC")) & (utc < pd.Timestamp.max.tz_localize("UTC"))).to_numpy()
+    return utc.where(storable).astype(UTC_NS), storable

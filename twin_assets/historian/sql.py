@@ -1,0 +1,217 @@
+"""The SQL historian, on SQLAlchemy Core: the Historian protocol over the tables of ``schema``.
+
+Belongs here: opening and asking, the same for every SQL database. How writes become rows is in ``merge``, which rows
+may be stored in ``rows``; what is particular to one database has a module of its own: ``sqlite``.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import URL, Connection, Row, Select, func, insert, inspect, make_url, select, update
+from sqlalchemy.exc import ArgumentError
+
+from twin_assets.historian import schema
+from twin_assets.historian.base import QUALITIES, Arrivals, HistorianError, WriteReport
+from twin_assets.historian.merge import merge
+from twin_assets.historian.rows import UTC_NS, Clock, empty_samples, sift, to_ns, utc_now
+from twin_assets.historian.sqlite import IMMEDIATE, explained, sqlite_engine, use_wal
+
+EXAMPLE_URL = "sqlite:////var/lib/twin/historian.sqlite"
+
+
+class SqlHistorian:
+    """A historian in an SQL database. A context manager; call ``close`` otherwise.
+
+    Safe to use from several threads, and from several processes that each open their own.
+    """
+
+    def __init__(self, url: str | URL, *, clock: Clock = utc_now, busy_timeout_s: float = 60.0) -> None:
+        """Open the database and make the tables where it has none.
+
+        Args:
+            url: SQLAlchemy's, for example ``sqlite:////var/lib/twin/historian.sqlite``; the folder must exist.
+            clock: decides which times lie in the future.
+            busy_timeout_s: how long to wait for another writer.
+
+        Raises:
+            HistorianError: if it cannot be opened, is no historian, or was written by a newer version.
+        """
+        self._path = _file_of(url)
+        self._clock = clock
+        self._engine = sqlite_engine(self._path, busy_timeout_s)
+        try:
+            self._prepare(busy_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def sqlite(cls, path: Path, *, clock: Clock = utc_now, busy_timeout_s: float = 60.0) -> Self:
+        """Open an embedded historian in a file; arguments and errors as the constructor's."""
+        return cls(URL.create("sqlite", database=str(path)), clock=clock, busy_timeout_s=busy_timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def units(self) -> tuple[str, ...]:
+        """See Historian."""
+        with self._transaction() as connection:
+            return tuple(sorted(connection.scalars(select(schema.series.c.unit).distinct())))
+
+    def properties(self, unit: str) -> tuple[str, ...]:
+        """See Historian."""
+        query = select(schema.series.c.property).where(schema.series.c.unit == unit)
+        with self._transaction() as connection:
+            return tuple(sorted(connection.scalars(query)))
+
+    def read(
+        self, units: tuple[str, ...], properties: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp
+    ) -> pd.DataFrame:
+        """See Historian."""
+        table = schema.samples.c
+        span = select(table.time_ns, table.quality, table.value).where(
+            table.time_ns >= to_ns(start), table.time_ns < to_ns(end)
+        )
+        return self._of_each_series(units, properties, span.order_by(table.time_ns, table.quality))
+
+    def latest(self, units: tuple[str, ...], properties: tuple[str, ...]) -> pd.DataFrame:
+        """See Historian."""
+        table = schema.samples.c
+        newest_first = select(table.time_ns, table.quality, table.value).order_by(table.time_ns.desc(), table.quality)
+        return self._of_each_series(units, properties, newest_first.limit(1))
+
+    def write(self, samples: pd.DataFrame) -> WriteReport:
+        """See Historian."""
+        return self.write_all([samples])
+
+    def write_all(self, chunks: Iterable[pd.DataFrame]) -> WriteReport:
+        """Write several frames in one transaction: all of them or, on an error, none.
+
+        Args:
+            chunks: frames as ``write`` takes them, drawn one after the other, so that a generator can show progress.
+                Other writers wait meanwhile.
+        """
+        written, rejected = 0, [empty_samples().assign(reason=pd.Series(dtype="str"))]
+        with self._transaction(write=True) as connection:
+            seq = _next_seq(connection)
+            for chunk in chunks:
+                sifted = sift(chunk, self._clock())
+                merge(connection, sifted.taken, seq)
+                written += len(sifted.taken)
+                rejected += [sifted.rejected] if len(sifted.rejected) else []
+        return WriteReport(written, pd.concat(rejected[1:] or rejected))
+
+    def arrivals(self, units: tuple[str, ...], properties: tuple[str, ...], since: int = 0) -> Arrivals:
+        """See Historian."""
+        table = schema.arrival.c
+        query = (
+            select(table.hour, func.max(table.seq), func.sum(table.samples))
+            .join_from(schema.arrival, schema.series)
+            .where(schema.series.c.unit.in_(units), schema.series.c.property.in_(properties), table.seq > since)
+            .group_by(table.hour)
+            .order_by(table.hour)
+        )
+        with self._transaction() as connection:
+            found = connection.execute(query).all()
+        hours, cursors, counts = np.array(found, dtype=np.int64).reshape(-1, 3).T
+        start, end = (pd.to_datetime(edge * schema.HOUR_NS, utc=True).astype(UTC_NS) for edge in (hours, hours + 1))
+        buckets = pd.DataFrame({"start": start, "end": end, "cursor": cursors, "samples": counts})
+        return Arrivals(int(cursors.max(initial=since)), buckets)
+
+    def _of_each_series(
+        self, units: tuple[str, ...], properties: tuple[str, ...], query: Select[tuple[int, int, float]]
+    ) -> pd.DataFrame:
+        """Ask every series the same, in the order of unit and property, in one consistent state of the database."""
+        table = schema.series.c
+        wanted = select(table.id, table.unit, table.property).where(
+            table.unit.in_(units), table.property.in_(properties)
+        )
+        frames = []
+        with self._transaction() as connection:
+            series = sorted(connection.execute(wanted), key=lambda row: (row.unit, row.property))
+            for number, unit, name in series:
+                rows = connection.execute(query.where(schema.samples.c.series_id == number)).all()
+                frames.append(_frame(unit, name, rows))
+        filled = [frame for frame in frames if len(frame)]
+        return pd.concat(filled, ignore_index=True) if filled else empty_samples()
+
+    @contextmanager
+    def _transaction(self, *, write: bool = False) -> Iterator[Connection]:
+        """One transaction, rolled back on any error; the database's own errors in words that help."""
+        options = {IMMEDIATE: write}
+        with (
+            explained(self._path),
+            self._engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def _prepare(self, timeout_s: float) -> None:
+        """Check the version of what is there; make the tables in an empty database."""
+        with self._transaction() as connection:
+            names = inspect(connection).get_table_names()
+            if schema.historian.name in names:
+                self._check_version(connection.execute(select(schema.historian.c.schema_version)).scalar_one())
+                return
+        if names:
+            raise HistorianError(
+                f"{self._path}: an SQLite file, but no historian; found the tables {', '.join(sorted(names))}."
+                " Move it away, or choose another home."
+            )
+        with explained(self._path):
+            use_wal(self._engine, timeout_s)
+        with self._transaction(write=True) as connection:
+            schema.metadata.create_all(connection)
+            # Another process may have been faster: whoever gets the write lock second finds the row.
+            if connection.execute(select(func.count()).select_from(schema.historian)).scalar_one() == 0:
+                connection.execute(insert(schema.historian).values(schema_version=schema.SCHEMA_VERSION, last_seq=0))
+
+    def _check_version(self, found: int) -> None:
+        if found != schema.SCHEMA_VERSION:
+            raise HistorianError(
+                f"{self._path}: the historian has schema version {found}, expected {schema.SCHEMA_VERSION}."
+                " It was written by another version of twin-assets; use that version, or choose another home."
+            )
+
+
+def _next_seq(connection: Connection) -> int:
+    """The position of this write; other writers wait until the transaction ends."""
+    table = schema.historian
+    connection.execute(update(table).values(last_seq=table.c.last_seq + 1))
+    return int(connection.execute(select(table.c.last_seq)).scalar_one())
+
+
+def _frame(unit: str, property_name: str, rows: Sequence[Row[tuple[int, int, float]]]) -> pd.DataFrame:
+    """Rows of (time_ns, quality code, value) of one series as samples."""
+    times, codes, values = zip(*rows, strict=True) if rows else ((), (), ())
+    return pd.DataFrame(
+        {
+            "unit": pd.Series([unit], dtype="str").repeat(len(rows)).to_numpy(),
+            "property": property_name,
+            "time": pd.to_datetime(np.array(times, dtype=np.int64), unit="ns", utc=True).astype(UTC_NS),
+            "value": np.array(values, dtype=np.float64),
+            "quality": np.array(QUALITIES, dtype=object)[np.array(codes, dtype=np.int64)],
+        }
+    ).astype({"unit": "str", "property": "str", "quality": "str"})
+
+
+def _file_of(url: str | URL) -> Path:
+    """The file that an SQLite URL names."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise HistorianError(f"'{url}' is no database URL; expected one like {EXAMPLE_URL}") from error
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise HistorianError(f"'{parsed}' names no SQLite file; expected a URL like {EXAMPLE_URL}")
+    return Path(parsed.database)
