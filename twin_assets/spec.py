@@ -1,56 +1,54 @@
 """TwinSpec: what ``twin.yaml`` may say.
 
 Belongs here: the fields, their meaning, defaults and the rules among them. Reading the file and naming its lines is
-``spec_file``'s; what needs the FMU to be judged is ``spec_check``'s.
+``spec_file``'s; what needs the FMU to be judged is ``spec_check``'s; kinds of values are ``spec_types``'s.
 """
 
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self
 
-import pandas as pd
-from croniter import croniter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\[\]-]*$", max_length=128)]
-WINDOWS = ("hourly", "daily", "weekly")
+from twin_assets import spec_names
+from twin_assets.spec_types import (
+    Bounds,
+    Conflict,
+    Cron,
+    Duration,
+    Name,
+    Number,
+    Text,
+    TwinName,
+    WindowName,
+    ordered,
+    refuse_if,
+)
+
+DISCOVERED: Literal["discovered"] = "discovered"
 
 
-def _cron(value: str) -> str:
-    if not croniter.is_valid(value):
-        raise ValueError(f"'{value}' is no cron expression; five fields are expected, for example '*/20 * * * *'")
-    return value
-
-
-def _window(value: str) -> str:
-    return value if value in WINDOWS else _cron(value)
-
-
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return pd.Timedelta(value).to_pytimedelta()
-    except ValueError:
+def _fmu(value: object) -> object:
+    if isinstance(value, str) and "://" in value:
         raise ValueError(
-            f"'{value}' is no duration; expected a number with a unit, for example 20min, 30s or 2h"
-        ) from None
-
-
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise ValueError(f"a duration greater than zero is expected, found {value}")
+            f"found '{value}'; this version expects a path beside twin.yaml, not a URI: copy the FMU there"
+        )
     return value
 
 
-Cron = Annotated[str, AfterValidator(_cron)]
-Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-Bounds = tuple[float | None, float | None]
+def _mode(value: object) -> object:
+    if value == "transient":
+        raise ValueError("found 'transient', which is not available in this version; expected steady_state")
+    return value
 
 
-def _ordered(name: str, bounds: Bounds) -> None:
-    low, high = bounds
-    if low is not None and high is not None and low >= high:
-        raise ValueError(f"{name} are crossed: [{low:g}, {high:g}]; the lower one must be below the upper one")
+def _units(value: object) -> object:
+    if value == DISCOVERED or (isinstance(value, list | tuple) and all(isinstance(unit, str) for unit in value)):
+        return value
+    raise ValueError(f"found {value!r}; expected a list of names, for example [line_1], or the word {DISCOVERED}")
+
+
+def _shown(bound: float | None) -> str:
+    return "null" if bound is None else f"{bound:g}"
 
 
 class Part(BaseModel):
@@ -62,19 +60,28 @@ class Part(BaseModel):
 class ModelSpec(Part):
     """The simulation model and how it is evaluated."""
 
-    fmu: str = Field(description="FMI 2.0 co-simulation FMU: a path beside twin.yaml")
-    mode: Literal["steady_state"] = Field(
+    fmu: Annotated[Text, BeforeValidator(_fmu)] = Field(
+        description="FMI 2.0 co-simulation FMU: a path beside twin.yaml"
+    )
+    mode: Annotated[Literal["steady_state"], BeforeValidator(_mode)] = Field(
         "steady_state", description="steady_state: every prediction is the model's settled answer"
     )
-    step_s: float = Field(2.0, gt=0, description="communication step while settling, simulated seconds")
-    max_settle_s: float = Field(3600.0, gt=0, description="give up settling after this many simulated seconds")
-    tolerance: float = Field(
+    step_s: Number = Field(2.0, gt=0, description="communication step while settling, simulated seconds")
+    max_settle_s: Number = Field(3600.0, gt=0, description="give up settling after this many simulated seconds")
+    tolerance: Number = Field(
         1e-7, gt=0, lt=1e-2, description="settled when the estimated rest of the transient is below this, relative"
     )
-    timeout_s: float = Field(60.0, gt=0, description="wall-clock seconds after which one evaluation counts as hung")
-    parameters: dict[Name, float] = Field(
+    timeout_s: Number = Field(60.0, gt=0, description="wall-clock seconds after which one evaluation counts as hung")
+    parameters: dict[Name, Number] = Field(
         default_factory=dict, description="other FMU parameters set once, before initialization"
     )
+
+    @model_validator(mode="after")
+    def _can_settle(self) -> Self:
+        if self.max_settle_s <= self.step_s:
+            message = f"found {self.max_settle_s:g}; expected more than one step_s ({self.step_s:g})"
+            refuse_if([Conflict(("max_settle_s",), message)])
+        return self
 
 
 class NamedPart(Part):
@@ -86,7 +93,7 @@ class NamedPart(Part):
 class Channel(NamedPart):
     """A model variable with a name in the historian."""
 
-    property_name: str | None = Field(
+    property_name: Text | None = Field(
         None, alias="property", description="its name in the historian, where it differs from `name`"
     )
     unit: str | None = Field(None, description="physical unit; if given it must be the FMU's")
@@ -100,15 +107,15 @@ class Channel(NamedPart):
 class InputSpec(Channel):
     """An operating condition: measured (the default) or constant."""
 
-    constant: float | None = Field(None, description="fixed value; without it the input is read from the historian")
+    constant: Number | None = Field(None, description="fixed value; without it the input is read from the historian")
     valid_range: Bounds = Field((None, None), description="values outside count as not measured")
     max_age: Duration = Field(timedelta(hours=1), description="how long the last good value holds")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _ordered("valid_range", self.valid_range)
+    def _one_source(self) -> Self:
         if self.constant is not None and self.property_name is not None:
-            raise ValueError(f"input '{self.name}' has both a constant and a property; keep one")
+            message = "found a constant and a property; expected one of them: remove the other"
+            refuse_if([Conflict(("constant",), message)])
         return self
 
 
@@ -116,49 +123,46 @@ class CoefficientSpec(NamedPart):
     """A model parameter that the filter infers; it must be tunable or settable before initialization."""
 
     unit: str | None = Field(None, description="physical unit; if given it must be the FMU's")
-    initial: float = Field(description="prior mean, before any measurement")
-    initial_std: float = Field(gt=0, description="prior standard deviation")
-    drift_std_per_sqrt_hour: float = Field(
+    initial: Number = Field(description="prior mean, before any measurement")
+    initial_std: Number = Field(gt=0, description="prior standard deviation")
+    drift_std_per_sqrt_hour: Number = Field(
         0.0, ge=0, description="how fast it may wander: standard deviation after one hour; grows with the square root"
     )
     bounds: Bounds = Field((None, None), description="physical limits; the estimate and its interval stay inside")
-    limit: float | None = Field(None, description="value at which operators want to be warned")
+    limit: Number | None = Field(None, description="value at which operators want to be warned")
     description: str = Field("", description="what people see beside the name")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _ordered("bounds", self.bounds)
+    def _inside_bounds(self) -> Self:
         low, high = self.bounds
-        if (low is not None and self.initial < low) or (high is not None and self.initial > high):
-            raise ValueError(f"initial {self.initial:g} of '{self.name}' lies outside its bounds [{low}, {high}]")
+        refuse_if(
+            Conflict((key,), f"found {value:g}, outside the bounds [{_shown(low)}, {_shown(high)}]; expected inside")
+            for key, value in (("initial", self.initial), ("limit", self.limit))
+            if value is not None and ((low is not None and value < low) or (high is not None and value > high))
+        )
         return self
 
 
 class MeasurementSpec(Channel):
     """A model output that is also measured."""
 
-    noise_std: float = Field(gt=0, description="standard deviation of one observation's measurement noise")
+    noise_std: Number = Field(gt=0, description="standard deviation of one observation's measurement noise")
     valid_range: Bounds = Field((None, None), description="values outside count as not measured")
     stuck_after: Duration | None = Field(
         None, description="a value that has not changed for this long counts as stuck; without it, nothing does"
     )
     description: str = Field("", description="what people see beside the name")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _ordered("valid_range", self.valid_range)
-        return self
-
 
 class Alarm(Part):
     """Thresholds of a virtual sensor."""
 
-    low: float | None = None
-    high: float | None = None
+    low: Number | None = Field(None, description="warn below")
+    high: Number | None = Field(None, description="warn above")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _ordered("alarm thresholds", (self.low, self.high))
+    def _ordered(self) -> Self:
+        ordered((self.low, self.high))
         return self
 
 
@@ -183,13 +187,13 @@ class AlignSpec(Part):
 class CheckSpec(Part):
     """What must hold before results are published."""
 
-    gate_probability: float = Field(
+    gate_probability: Number = Field(
         1e-4, gt=0, lt=0.1, description="chance that a good observation is gated: sets the Mahalanobis gate"
     )
-    consistency_probability: float = Field(
+    consistency_probability: Number = Field(
         1e-4, gt=0, lt=0.1, description="chance that a good window is refused by the innovation consistency check"
     )
-    max_gated_fraction: float = Field(
+    max_gated_fraction: Number = Field(
         0.5, gt=0, le=1, description="refuse a window in which more of the measured values than this were gated"
     )
     max_age: Duration | None = Field(
@@ -200,43 +204,71 @@ class CheckSpec(Part):
 class TwinSpec(Part):
     """One described model of one kind of machine: the whole of ``twin.yaml``."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64, description="the folder's name under twins/")
+    name: TwinName = Field(description="the folder's name under twins/")
     title: str = Field("", description="what people see; the name if empty")
-    model: ModelSpec
-    units: tuple[str, ...] | Literal["discovered"] = Field(
+    model: ModelSpec = Field(description="the simulation model")
+    units: Annotated[tuple[Text, ...] | Literal["discovered"], BeforeValidator(_units)] = Field(
         (), description="physical machines; one named like the twin if empty; `discovered`: those in the historian"
     )
-    inputs: tuple[InputSpec, ...] = ()
-    coefficients: tuple[CoefficientSpec, ...] = Field(min_length=1)
-    measurements: tuple[MeasurementSpec, ...] = Field(min_length=1)
-    virtual_sensors: tuple[VirtualSensorSpec, ...] = ()
-    window: Annotated[str, AfterValidator(_window)] = Field("daily", description="hourly, daily, weekly or a cron, UTC")
+    inputs: tuple[InputSpec, ...] = Field((), description="operating conditions that the model is told")
+    coefficients: tuple[CoefficientSpec, ...] = Field(min_length=1, description="model parameters to calibrate")
+    measurements: tuple[MeasurementSpec, ...] = Field(min_length=1, description="model outputs that are measured")
+    virtual_sensors: tuple[VirtualSensorSpec, ...] = Field((), description="model outputs to predict")
+    window: WindowName = Field("daily", description="hourly, daily, weekly or a cron, UTC")
     schedule: Cron | None = Field(
         None, description="cron (UTC) of the live runs; without it only new telemetry starts them"
     )
     start: date = Field(date(2020, 1, 1), description="first day (UTC) of the first window")
-    align: AlignSpec = AlignSpec()
-    checks: CheckSpec = CheckSpec()
+    align: AlignSpec = Field(AlignSpec(), description="how samples become observations")
+    checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        named: dict[str, str] = {}
-        groups: dict[str, tuple[NamedPart, ...]] = {
+    def _unique(self) -> Self:
+        sections: dict[str, tuple[NamedPart, ...]] = {
             "inputs": self.inputs,
             "coefficients": self.coefficients,
             "measurements": self.measurements,
             "virtual_sensors": self.virtual_sensors,
         }
-        for group, parts in groups.items():
-            for part in parts:
-                if part.name in named:
-                    raise ValueError(f"'{part.name}' is named twice: in {named[part.name]} and in {group}")
-                named[part.name] = group
-        if self.units != "discovered" and len(set(self.units)) != len(self.units):
-            raise ValueError(f"units are named twice: {', '.join(self.units)}")
+        refuse_if(spec_names.name_conflicts(sections))
+        results = spec_names.published(self.coefficients, self.virtual_sensors, self.measurements)
+        refuse_if(
+            [*spec_names.property_conflicts(self._sources(), results), *spec_names.column_conflicts(sections)],
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _unique_units(self) -> Self:
+        units = () if self.units == DISCOVERED else self.units
+        refuse_if(
+            Conflict(("units", index), f"unit '{unit}' is named twice; keep one")
+            for index, unit in enumerate(units)
+            if unit in units[:index]
+        )
         return self
 
     @property
     def label(self) -> str:
         """Title for people."""
         return self.title or self.name
+
+    @property
+    def measured_properties(self) -> tuple[str, ...]:
+        """Properties that are read from the historian: inputs that are not constant, then measurements."""
+        return tuple(claim.name for claim in self._sources())
+
+    @property
+    def published_properties(self) -> tuple[str, ...]:
+        """Properties that results are published as, each with ``_lower`` and ``_upper``; none of them is measured."""
+        results = spec_names.published(self.coefficients, self.virtual_sensors, self.measurements)
+        return tuple(claim.name + suffix for claim in results for suffix in spec_names.PUBLISHED_SUFFIXES)
+
+    def _sources(self) -> list[spec_names.Claim]:
+        read: list[tuple[str, int, Channel]] = [
+            ("inputs", i, part) for i, part in enumerate(self.inputs) if part.constant is None
+        ]
+        read += [("measurements", i, part) for i, part in enumerate(self.measurements)]
+        return [
+            spec_names.Claim(part.source, (section, index), f"the source of {section} '{part.name}'")
+            for section, index, part in read
+        ]

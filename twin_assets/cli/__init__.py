@@ -24,6 +24,12 @@ COMMANDS = {
 }
 
 
+FAILED = 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+DEBUG_OPTION = click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error.")
+
+
 class LazyCommands(click.Group):
     """A group whose commands live in ``twin_assets.cli.<name>`` as ``command``."""
 
@@ -38,6 +44,8 @@ class LazyCommands(click.Group):
         command = import_module(f"twin_assets.cli.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"twin_assets.cli.{cmd_name}.command is no click command")
+        if DEBUG_OPTION not in command.params:
+            command.params.append(DEBUG_OPTION)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -51,32 +59,44 @@ class LazyCommands(click.Group):
 @click.option(
     "--twins", type=click.Path(path_type=Path), help=f"Folder with the twins (default twins, or ${TWINS_VARIABLE})."
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def group(home: Path | None, twins: Path | None, debug: bool) -> None:
+def group(home: Path | None, twins: Path | None) -> None:
     """Living digital twins: calibrate an FMU from sensor history, through Dagster."""
     # Worker processes and Dagster's code location read the same two variables: one way to say it, everywhere.
     if home is not None:
         os.environ[HOME_VARIABLE] = str(home.absolute())
     if twins is not None:
         os.environ[TWINS_VARIABLE] = str(twins.absolute())
-    click.get_current_context().obj = {"debug": debug}
+
+
+group.params.append(DEBUG_OPTION)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; what a user did wrong is one message and exit code 1."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Run the command line; what a user did wrong is one message and exit code 1, with ``--debug`` a traceback too."""
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        group.main(args=arguments, prog_name="twin", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(1)
-    except click.Abort:
+        # Without standalone mode, ``ctx.exit(code)`` comes back as the return value.
+        code = group.main(args=arguments, prog_name="twin", standalone_mode=False)
+        sys.stdout.flush()
+    except (click.ClickException, TwinError) as error:
+        if debug:
+            traceback.print_exception(error)
+        _show(error)
+        sys.exit(FAILED)
+    except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
-        sys.exit(130)
-    except TwinError as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    if isinstance(code, int) and code:
+        sys.exit(code)
+
+
+def _show(error: click.ClickException | TwinError) -> None:
+    if isinstance(error, click.ClickException):
+        error.show()
+        return
+    message = str(error)
+    click.echo(f"Error:\n{message}" if "\n" in message else f"Error: {message}", err=True)

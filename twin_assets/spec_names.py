@@ -1,0 +1,111 @@
+"""Names that may not collide: properties in the historian and columns of tables.
+
+Results are published as properties of their own and kept in wide tables, so a name that two things claim would make one
+overwrite the other in silence, or let a prediction come back as a measurement.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from twin_assets.spec_types import Conflict, YamlPath
+
+PUBLISHED_SUFFIXES = ("", "_lower", "_upper")
+PREDICTED = "_predicted"
+
+_STATISTICS = ("", "_std", "_lower", "_upper")
+_COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {
+    "observations": (("unit", "time"), {"measurements": ("", "_reason"), "inputs": ("", "_reason")}),
+    "ukf_state": (
+        ("unit", "time", "state_mean", "state_cov", "nis", "dof", "method", "model_runs", "digest"),
+        {"measurements": ("_innovation", "_innovation_std", "_reason")},
+    ),
+    "calibrated_coefficients": (("unit", "time"), {"coefficients": _STATISTICS}),
+    "virtual_sensors": (
+        ("unit", "time"),
+        {"virtual_sensors": _STATISTICS, "measurements": tuple(PREDICTED + suffix for suffix in _STATISTICS)},
+    ),
+}
+"""Table -> columns of its own, and for each section the suffixes that its names are given."""
+
+
+class Named(Protocol):
+    """A section about one variable of the model."""
+
+    @property
+    def name(self) -> str:
+        """The model's variable."""
+        ...
+
+
+class Sourced(Named, Protocol):
+    """A section with a property in the historian."""
+
+    @property
+    def source(self) -> str:
+        """The property in the historian."""
+        ...
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that wants a name for itself."""
+
+    name: str
+    path: YamlPath
+    owner: str
+
+
+def published(
+    coefficients: Iterable[Named], virtual: Iterable[Sourced], measured: Iterable[Sourced]
+) -> Iterator[Claim]:
+    """Who publishes under which property, interval bounds (``PUBLISHED_SUFFIXES``) not yet added."""
+    for index, part in enumerate(coefficients):
+        yield Claim(part.name, ("coefficients", index, "name"), f"the published coefficient '{part.name}'")
+    for index, sensor in enumerate(virtual):
+        yield Claim(sensor.source, ("virtual_sensors", index), f"the published virtual sensor '{sensor.name}'")
+    for index, channel in enumerate(measured):
+        owner = f"the published prediction of measurement '{channel.name}'"
+        yield Claim(channel.source + PREDICTED, ("measurements", index), owner)
+
+
+def property_conflicts(sources: Iterable[Claim], results: Iterable[Claim]) -> Iterator[Conflict]:
+    """Properties that two things would use; results never go onto what is measured."""
+    claims = [*sources]
+    claims += [Claim(c.name + suffix, c.path, c.owner) for c in results for suffix in PUBLISHED_SUFFIXES]
+    yield from _collisions(claims, "property", "give one of them another `property` or name")
+
+
+def column_conflicts(sections: Mapping[str, tuple[Named, ...]]) -> Iterator[Conflict]:
+    """Variables whose columns would coincide in one of the tables."""
+    for table, (own, suffixes) in _COLUMNS.items():
+        claims = [Claim(column, (), "the table's own") for column in own]
+        claims += [
+            Claim(part.name + suffix, (section, index, "name"), f"from {section} '{part.name}'")
+            for section, endings in suffixes.items()
+            for index, part in enumerate(sections[section])
+            for suffix in endings
+        ]
+        yield from _collisions(claims, f"column of the table {table}", "no variable may be named so")
+
+
+def name_conflicts(sections: Mapping[str, tuple[Named, ...]]) -> Iterator[Conflict]:
+    """Variables that are named twice, in one section or in two."""
+    seen: dict[str, str] = {}
+    for section, parts in sections.items():
+        for index, part in enumerate(parts):
+            if part.name in seen:
+                message = f"'{part.name}' is named twice: in {seen[part.name]} and in {section}; keep one of them"
+                yield Conflict((section, index, "name"), message)
+            seen.setdefault(part.name, section)
+
+
+def _collisions(claims: Iterable[Claim], kind: str, advice: str) -> Iterator[Conflict]:
+    first: dict[str, Claim] = {}
+    told: set[tuple[str, str]] = set()
+    for claim in claims:
+        other = first.setdefault(claim.name, claim)
+        if other is claim or (other.owner, claim.owner) in told:
+            continue
+        told.add((other.owner, claim.owner))
+        yield Conflict(claim.path, f"{kind} '{claim.name}' would be {other.owner} and also {claim.owner}; {advice}")
