@@ -1,13 +1,17 @@
 """telemetry: raw samples of one window, as the historian holds them now."""
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
-from twin_assets.historian.base import Arrivals, Historian
+from twin_assets.historian.base import SAMPLE_COLUMNS, Arrivals, Historian
 from twin_assets.spec import TwinSpec
 from twin_assets.windows import Window
+
+CURSOR = "cursor"
+CHANNELS = "channels"
 
 
 class Telemetry(NamedTuple):
@@ -26,7 +30,8 @@ class Telemetry(NamedTuple):
 
 def channel_properties(spec: TwinSpec) -> tuple[str, ...]:
     """Historian properties that the twin reads: sources of measured inputs and of measurements; sorted, each once."""
-    raise NotImplementedError
+    inputs = {channel.source for channel in spec.inputs if channel.constant is None}
+    return tuple(sorted(inputs | {channel.source for channel in spec.measurements}))
 
 
 def read_telemetry(
@@ -35,6 +40,7 @@ def read_telemetry(
     """Read one window.
 
     The cursor is taken before the samples: what arrives in between is read now and merely counted as new once more.
+    It is the newest position within the window's own time, so equal samples always come with an equal cursor.
 
     Args:
         historian: where the samples are.
@@ -43,4 +49,14 @@ def read_telemetry(
         window: its time range.
         arrivals: ``historian.arrivals(units, channel_properties(spec))`` taken earlier, to ask once for many windows.
     """
-    raise NotImplementedError
+    properties = channel_properties(spec)
+    buckets = (historian.arrivals(units, properties) if arrivals is None else arrivals).buckets
+    here = buckets[(buckets["start"] < window.end) & (buckets["end"] > window.start)]
+    cursor = int(here["cursor"].max()) if len(here) else 0
+    frame = historian.read(units, properties, window.start, window.end)[list(SAMPLE_COLUMNS)]
+    return Telemetry(frame, cursor, {CURSOR: str(cursor), CHANNELS: channels_text(spec, units)})
+
+
+def channels_text(spec: TwinSpec, units: tuple[str, ...]) -> str:
+    """Which units and properties a telemetry table was read for; another answer asks for reading it again."""
+    return json.dumps({"units": sorted(units), "properties": channel_properties(spec)})
