@@ -1,0 +1,1 @@
+"""The demonstration: a plant with hidden coefficients, its faults, its calibration through Dagster, a summary."""
