@@ -67,12 +67,12 @@ class Store:
         Raises:
             TwinError: if the file is damaged or of another schema version.
         """
+        found = self.read_with_metadata(twin, stage, key)
+        return None if found is None else found[0]
 
-        def rows(file: pq.ParquetFile, _described: dict[str, str]) -> pd.DataFrame:
-            frame: pd.DataFrame = file.read().to_pandas()
-            return frame
-
-        return _open(self.path(twin, stage, key), rows)
+    def read_with_metadata(self, twin: str, stage: str, key: str) -> tuple[pd.DataFrame, dict[str, str]] | None:
+        """A table and what was written beside it, of one and the same write; errors as ``read``'s."""
+        return _open(self.path(twin, stage, key), lambda file, described: (file.read().to_pandas(), described))
 
     def metadata(self, twin: str, stage: str, key: str) -> dict[str, str] | None:
         """What was written beside the rows, and ``content``; reads the footer only. None where there is no table.

@@ -1,7 +1,8 @@
 """The stages: pure functions from table to table, in the order that data flows.
 
-telemetry -> observations -> ukf (ukf_state) -> results (calibrated_coefficients, virtual_sensors) -> verdicts -> publish.
-The assets are thin: read tables from the store, call one function here, write its table. Nothing here knows Dagster.
+telemetry -> observations -> ukf (ukf_state) -> results (calibrated_coefficients, virtual_sensors) -> verdicts ->
+publish; ``live`` says what is to do, ``lineage`` what was made from what. The assets are thin: read tables from the
+store, call one function here, write its table. Nothing here knows Dagster.
 """
 
 TELEMETRY = "telemetry"

@@ -1,27 +1,33 @@
 """From a twin's description to what computes it: coefficients, filter settings, the model, the units."""
 
-from twin_assets.estimation import Coefficients, FilterSettings
-from twin_assets.historian.base import Historian
-from twin_assets.simulation import FmuModel
-from twin_assets.spec import TwinSpec
+from twin_assets.simulation import FmuModel, SettleSettings
 from twin_assets.spec_file import Twin
+from twin_assets.stages.settings import coefficients_of, settings_of
+from twin_assets.stages.telemetry import resolve_units
 
-
-def coefficients_of(spec: TwinSpec) -> Coefficients:
-    """The spec's coefficients as arrays (n,)."""
-    raise NotImplementedError
-
-
-def settings_of(spec: TwinSpec) -> FilterSettings:
-    """Measurement noise and gate."""
-    raise NotImplementedError
+__all__ = ["coefficients_of", "open_model", "resolve_units", "settings_of"]
 
 
 def open_model(twin: Twin, workers: int | None = None) -> FmuModel:
-    """The twin's FMU as a predictive model; a context manager. ``workers``: processes, one per core if None."""
-    raise NotImplementedError
+    """The twin's FMU as a predictive model; a context manager.
 
+    Its outputs are the measurements, then the virtual sensors. What it settles from is the spec's own prior and its
+    constant inputs; measured inputs start as the FMU does.
 
-def resolve_units(spec: TwinSpec, historian: Historian) -> tuple[str, ...]:
-    """The units: as listed, one named like the twin if none is, or those in the historian with a measured property."""
-    raise NotImplementedError
+    Args:
+        twin: its spec and where its FMU is.
+        workers: processes; one per core if None.
+    """
+    spec = twin.spec
+    reference = {part.name: part.initial for part in spec.coefficients}
+    return FmuModel(
+        twin.fmu_path,
+        coefficients=tuple(part.name for part in spec.coefficients),
+        inputs=tuple(part.name for part in spec.inputs),
+        outputs=tuple(part.name for part in (*spec.measurements, *spec.virtual_sensors)),
+        parameters=spec.model.parameters,
+        reference=reference | {part.name: part.constant for part in spec.inputs if part.constant is not None},
+        settle=SettleSettings(spec.model.step_s, spec.model.max_settle_s, spec.model.tolerance),
+        workers=workers,
+        timeout_s=spec.model.timeout_s,
+    )

@@ -1,14 +1,38 @@
 """Which table was made from which: how a crash between two stages, or late data in an earlier window, is noticed.
 
 Every table carries, as metadata ``made_from``, the versions of the tables that it was computed from. A table whose
-sources have other versions now is stale.
+sources have other versions now is stale. Versions are digests of content, so a table that was made again with the same
+rows makes nothing stale.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 
 from twin_assets.spec import TwinSpec
-from twin_assets.store import Store
-from twin_assets.windows import Window
+from twin_assets.stages import (
+    CALIBRATED_COEFFICIENTS,
+    OBSERVATIONS,
+    PUBLISHED,
+    REFUSED,
+    TELEMETRY,
+    UKF_STATE,
+    VIRTUAL_SENSORS,
+)
+from twin_assets.stages.observations import telemetry_windows
+from twin_assets.stages.states import STATE_DIGEST, previous_key
+from twin_assets.store import CONTENT, Store
+from twin_assets.windows import Window, WindowGrid
+
+MADE_FROM = "made_from"
+SAME_WINDOW_SOURCES = {
+    TELEMETRY: (),
+    OBSERVATIONS: (),
+    UKF_STATE: (OBSERVATIONS,),
+    CALIBRATED_COEFFICIENTS: (UKF_STATE,),
+    VIRTUAL_SENSORS: (UKF_STATE, OBSERVATIONS),
+    PUBLISHED: (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS),
+    REFUSED: (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS),
+}
 
 
 def made_from(store: Store, spec: TwinSpec, stage: str, window: Window) -> Mapping[str, str]:
@@ -16,9 +40,31 @@ def made_from(store: Store, spec: TwinSpec, stage: str, window: Window) -> Mappi
 
     Usage: ``store.write(twin, stage, key, frame, {**metadata, **made_from(store, spec, stage, window)})``.
     """
-    raise NotImplementedError
+    sources = {
+        f"{source}/{key}": version
+        for source, key in _sources(store, spec, stage, window)
+        if (version := _version(store, spec.name, source, key)) is not None
+    }
+    return {MADE_FROM: json.dumps(sources, sort_keys=True)}
 
 
 def is_current(store: Store, spec: TwinSpec, stage: str, window: Window) -> bool:
     """Whether the table is there and was made from its sources as they are now."""
-    raise NotImplementedError
+    found = store.metadata(spec.name, stage, window.key)
+    return found is not None and found.get(MADE_FROM) == made_from(store, spec, stage, window)[MADE_FROM]
+
+
+def _sources(store: Store, spec: TwinSpec, stage: str, window: Window) -> Iterator[tuple[str, str]]:
+    for source in SAME_WINDOW_SOURCES[stage]:
+        yield source, window.key
+    if stage == OBSERVATIONS:
+        for earlier in telemetry_windows(spec, WindowGrid.of(spec), window):
+            yield TELEMETRY, earlier.key
+    if stage == UKF_STATE and (key := previous_key(store, spec, window)) is not None:
+        yield UKF_STATE, key
+
+
+def _version(store: Store, twin: str, stage: str, key: str) -> str | None:
+    """Digest of the rows and, of a filter table, of the state that it hands on (it has one also without rows)."""
+    found = store.metadata(twin, stage, key)
+    return None if found is None else found[CONTENT] + found.get(STATE_DIGEST, "")

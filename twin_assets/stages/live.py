@@ -1,15 +1,42 @@
 """What is to do now: windows with news, and the range that a live run materializes.
 
-**Live is backfill**: a live run goes through the same stages as a backfill, from the earliest window with anything to do
-up to the one that holds now; after an outage of three days that is four windows.
+**Live is backfill**: a live run goes through the same stages as a backfill, from the earliest window with anything to
+do up to the one that holds now; after an outage of three days that is four windows.
+
+How news is found without going through all of history: a table ``arrivals/seen`` holds the position in the historian up
+to which every arrival is known to have gone through all stages, and the windows that were waiting for time to pass. It
+is written only when nothing is left to do; losing it, or a crash at any moment, costs a longer look and nothing else.
 """
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
-from twin_assets.historian.base import Historian
+from twin_assets.errors import TwinError
+from twin_assets.historian.base import Arrivals, Historian
 from twin_assets.spec import TwinSpec
-from twin_assets.store import Store
+from twin_assets.stages import (
+    CALIBRATED_COEFFICIENTS,
+    OBSERVATIONS,
+    PUBLISHED,
+    REFUSED,
+    TELEMETRY,
+    UKF_STATE,
+    VIRTUAL_SENSORS,
+)
+from twin_assets.stages.lineage import is_current
+from twin_assets.stages.observations import OPEN_UNTIL
+from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
+from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
+
+ARRIVALS = "arrivals"
+SEEN = "seen"
+BASIS = "basis"
+WAITING = "waiting"
+COMPUTED = (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
 
 
 def pending_windows(
@@ -18,11 +45,16 @@ def pending_windows(
     """Windows with something to do, in order; empty when all is up to date.
 
     A window is pending when samples arrived in it that its telemetry does not hold, when an observation in it has
-    become complete since, when a later stage is missing or stale (a crash in between), or when the results were neither
-    published nor refused. Every window after a pending one is to be materialized too, for the state is handed on:
-    ``live_windows`` gives that range.
+    become complete since, when a later stage is missing or stale (a crash in between, or an earlier window has another
+    final state now), or when its results were neither published nor refused. Every window after a pending one is to be
+    materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that range.
+
+    Windows that begin after ``now`` are not pending yet.
     """
-    raise NotImplementedError
+    units = resolve_units(spec, historian)
+    if not units or now < grid.first.start:
+        return []
+    return _Search(historian, store, spec, grid, now, units).pending()
 
 
 def live_windows(
@@ -30,6 +62,126 @@ def live_windows(
 ) -> list[Window]:
     """The contiguous range of a live run: from the first pending window, or the one that holds the watermark, to now's.
 
-    Empty only while there is neither telemetry nor any result.
+    Where windows after the watermark's were materialized already (without observations), the newest of them counts in
+    its place. Empty only while there is neither telemetry nor any result.
     """
-    raise NotImplementedError
+    started = [*pending_windows(historian, store, spec, grid, now)[:1], *_newest_result(store, spec, grid)]
+    if not started:
+        return []
+    return grid.between(min(window.start for window in started), grid.containing(now).end)
+
+
+def new_windows(
+    historian: Historian, store: Store, spec: TwinSpec, grid: WindowGrid, now: pd.Timestamp
+) -> list[Window]:
+    """The contiguous range that brings all data up to date: from the first pending window to the last one with data.
+
+    Unlike a live run it does not go on to now's window: a recording of last year ends last year. Empty if nothing is
+    pending.
+    """
+    pending = pending_windows(historian, store, spec, grid, now)
+    if not pending:
+        return []
+    end = max(window.end for window in (pending[-1], *_newest_result(store, spec, grid)))
+    return grid.between(pending[0].start, end)
+
+
+def _newest_result(store: Store, spec: TwinSpec, grid: WindowGrid) -> list[Window]:
+    """The newest window with a filter table: it holds the watermark, or hands it on; none before the first result."""
+    for key in reversed(store.keys(spec.name, UKF_STATE)):
+        try:
+            return [grid.parse(key)]
+        except TwinError:  # from before the twin's windows were changed
+            continue
+    return []
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One look for pending windows."""
+
+    historian: Historian
+    store: Store
+    spec: TwinSpec
+    grid: WindowGrid
+    now: pd.Timestamp
+    units: tuple[str, ...]
+
+    def pending(self) -> list[Window]:
+        arrivals, waited = self._unseen()
+        current = self.grid.containing(self.now)
+        cursors = _newest_cursors(arrivals, self.grid)
+        starts = [window.start for window in (*cursors, *waited) if window.start <= current.start]
+        suspects = self.grid.between(min(starts), current.end) if starts else []
+        pending = [window for window in suspects if self._is_pending(window, cursors.get(window), window in waited)]
+        if not pending:
+            later = [window for window in {**cursors, **waited} if window.start > current.start]
+            self._remember(arrivals.cursor, [*filter(self._is_open, suspects), *later])
+        return pending
+
+    def _unseen(self) -> tuple[Arrivals, dict[Window, None]]:
+        """What arrived since everything was last up to date, and the windows that were waiting then."""
+        properties = channel_properties(self.spec)
+        seen = self.store.metadata(self.spec.name, ARRIVALS, SEEN) or {}
+        if seen.get(BASIS) == self._basis():
+            # One position earlier: the arrival at the position itself, or newer ones in its place, must be found again.
+            # Where they are not, the historian is not the one that the position was taken from.
+            arrivals = self.historian.arrivals(self.units, properties, int(seen[CURSOR]) - 1)
+            if len(arrivals.buckets):
+                return arrivals, {self.grid.parse(key): None for key in json.loads(seen[WAITING])}
+        return self.historian.arrivals(self.units, properties), {}
+
+    def _remember(self, cursor: int, waiting: Iterable[Window]) -> None:
+        """Note that all is done up to a position but for what is waiting for time to pass."""
+        keys = sorted({window.key for window in waiting})
+        metadata = {BASIS: self._basis(), CURSOR: str(cursor), WAITING: json.dumps(keys)}
+        before = self.store.metadata(self.spec.name, ARRIVALS, SEEN) or {}
+        if cursor and {name: before[name] for name in before if name != CONTENT} != metadata:
+            self.store.write(self.spec.name, ARRIVALS, SEEN, pd.DataFrame(), metadata)
+
+    def _basis(self) -> str:
+        """What the position is about; with other channels or windows all of history is looked at again."""
+        return json.dumps([self.grid.cron, str(self.grid.start), channels_text(self.spec, self.units)])
+
+    def _is_pending(self, window: Window, cursor: int | None, waited: bool) -> bool:
+        """Whether there is anything to do; cursor: the newest arrival in the window, None where nothing is unseen."""
+        telemetry = self.store.metadata(self.spec.name, TELEMETRY, window.key)
+        if telemetry is None:
+            return cursor is not None or waited
+        if telemetry[CHANNELS] != channels_text(self.spec, self.units):
+            return True
+        if cursor is not None and telemetry[CURSOR] != str(cursor):
+            return True
+        return self._is_stale(window) or self._is_complete_now(window)
+
+    def _is_stale(self, window: Window) -> bool:
+        if not all(is_current(self.store, self.spec, stage, window) for stage in COMPUTED):
+            return True
+        return not any(is_current(self.store, self.spec, stage, window) for stage in (PUBLISHED, REFUSED))
+
+    def _is_complete_now(self, window: Window) -> bool:
+        until = self._open_until(window)
+        return until is not None and until <= self.now
+
+    def _is_open(self, window: Window) -> bool:
+        return self._open_until(window) is not None
+
+    def _open_until(self, window: Window) -> pd.Timestamp | None:
+        found = (self.store.metadata(self.spec.name, OBSERVATIONS, window.key) or {}).get(OPEN_UNTIL)
+        return None if found is None else pd.Timestamp(found)
+
+
+def _newest_cursors(arrivals: Arrivals, grid: WindowGrid) -> dict[Window, int]:
+    """The newest arrival in each window that has any; a span of arrivals may touch several windows."""
+    cursors: dict[Window, int] = {}
+    buckets = arrivals.buckets
+    if not len(buckets):
+        return cursors
+    windows = grid.between(buckets["start"].min(), buckets["end"].max())
+    starts = pd.DatetimeIndex([window.start for window in windows])
+    first = starts.searchsorted(pd.DatetimeIndex(buckets["start"]), side="right") - 1
+    beyond = starts.searchsorted(pd.DatetimeIndex(buckets["end"]), side="left")
+    for low, high, cursor in zip(first, beyond, buckets["cursor"], strict=True):
+        for window in windows[max(int(low), 0) : int(high)]:
+            cursors[window] = max(int(cursor), cursors.get(window, 0))
+    return cursors

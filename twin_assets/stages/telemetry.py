@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from twin_assets.historian.base import SAMPLE_COLUMNS, Arrivals, Historian
-from twin_assets.spec import TwinSpec
+from twin_assets.spec import DISCOVERED, TwinSpec
 from twin_assets.windows import Window
 
 CURSOR = "cursor"
@@ -32,6 +32,14 @@ def channel_properties(spec: TwinSpec) -> tuple[str, ...]:
     """Historian properties that the twin reads: sources of measured inputs and of measurements; sorted, each once."""
     inputs = {channel.source for channel in spec.inputs if channel.constant is None}
     return tuple(sorted(inputs | {channel.source for channel in spec.measurements}))
+
+
+def resolve_units(spec: TwinSpec, historian: Historian) -> tuple[str, ...]:
+    """The units: as listed, one named like the twin if none is, or those in the historian with a measured property."""
+    if spec.units != DISCOVERED:
+        return spec.units or (spec.name,)
+    measured = {part.source for part in spec.measurements}
+    return tuple(unit for unit in historian.units() if measured.intersection(historian.properties(unit)))
 
 
 def read_telemetry(

@@ -1,13 +1,23 @@
-"""Verdicts: what must hold before results are published; each with its numbers and a sentence for people."""
+"""Verdicts: what must hold before results are published; each with its numbers and a sentence for people.
 
-from collections.abc import Mapping
+A window without observations passes all of them but freshness: there is nothing to refuse, and the verdict says so.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from twin_assets.spec import TwinSpec
+from twin_assets.spec import CoefficientSpec, TwinSpec
 from twin_assets.windows import Window
+
+NOTHING = "No observations in this window: nothing to refuse."
+# How near to a bound an interval counts as squeezed onto it, as a part of the range between the bounds.
+SQUEEZED = 0.01
+# A bound within so many prior standard deviations of the initial value is one where the coefficient may live.
+REACH_OF_PRIOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,30 +45,162 @@ class Verdict:
 
 
 def innovation_consistency(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
-    """Whether innovations are as large as they claim to be: a unit's sum of NIS against chi-square."""
-    raise NotImplementedError
+    """Whether innovations are as large as they claim to be.
+
+    When the filter is right, the NIS of a step is chi-square with as many degrees of freedom as channels were used, and
+    steps are independent; so the sum over a window is chi-square with the sum of them (Bar-Shalom, Li and Kirubarajan
+    2001, 5.4.2). A sum beyond the quantile of ``checks.consistency_probability`` (shared among the units) refuses; one
+    below the opposite quantile warns: intervals are then wider than they need to be, which misleads nobody.
+    """
+    name = "innovation_consistency"
+    sums = ukf_state.groupby("unit", sort=True)[["nis", "dof"]].sum()
+    sums = sums[sums["dof"] > 0]
+    if sums.empty:
+        return Verdict(name, passed=True, description=NOTHING)
+    chance = spec.checks.consistency_probability / len(sums)
+    upper, lower = _quantile(sums["dof"], chance), _quantile(sums["dof"], 1.0 - chance)
+    ratio = sums["nis"] / upper
+    worst = str(ratio.idxmax())
+    numbers: dict[str, float | int | str] = {
+        "unit": worst,
+        "nis_sum": float(sums["nis"][worst]),
+        "dof_sum": int(sums["dof"][worst]),
+        "nis_per_dof": float(sums["nis"][worst] / sums["dof"][worst]),
+        "upper_limit": float(upper[worst]),
+        "lower_limit": float(lower[worst]),
+    }
+    found = (
+        f"{worst}: normalised innovations squared sum to {numbers['nis_sum']:.4g} over {numbers['dof_sum']} values;"
+        f" between {numbers['lower_limit']:.4g} and {numbers['upper_limit']:.4g} expected."
+    )
+    if (ratio > 1.0).any():
+        advice = (
+            " The measurements disagree with the model by more than noise_std and drift allow: look at the innovations"
+            " for the channel that does; raise its noise_std or the drift, or mend the model or the sensor."
+        )
+        return Verdict(name, passed=False, description=found + advice, metadata=numbers)
+    if (sums["nis"] < lower).any():
+        advice = " The measurements are quieter than noise_std says: lower it for narrower intervals."
+        return Verdict(name, passed=False, description=found + advice, metadata=numbers, severity="warning")
+    return Verdict(name, passed=True, description=found, metadata=numbers)
 
 
 def off_bounds(spec: TwinSpec, coefficients: pd.DataFrame) -> Verdict:
-    """Whether no coefficient is squeezed onto a bound where it does not belong."""
-    raise NotImplementedError
+    """Whether no coefficient is squeezed onto a bound where it does not belong.
+
+    Squeezed: at the end of the window the whole 95 % interval lies within 1 % of the range (without an opposite bound,
+    of the prior standard deviation) from the bound, so the measurements ask for a value beyond it. A bound that the
+    prior itself reaches (within two ``initial_std`` of ``initial``) is a place to live, as zero is for a healthy
+    bearing's damping, and is no reason to refuse.
+    """
+    name = "off_bounds"
+    if coefficients.empty:
+        return Verdict(name, passed=True, description=NOTHING)
+    last = coefficients.groupby("unit", sort=True).tail(1)
+    squeezed = [
+        f"{row['unit']}: {part.name} = {row[part.name]:.4g} at its {side} bound {bound:g}"
+        for _, row in last.iterrows()
+        for part in spec.coefficients
+        for side, bound in _squeezing(part, float(row[f"{part.name}_lower"]), float(row[f"{part.name}_upper"]))
+    ]
+    numbers: dict[str, float | int | str] = {"squeezed": len(squeezed)}
+    if not squeezed:
+        found = f"All {len(spec.coefficients)} coefficients are free to move, or at a bound that their prior reaches."
+        return Verdict(name, passed=True, description=found, metadata=numbers)
+    advice = (
+        " The measurements ask for values beyond: widen 'bounds' if they are physical, otherwise look for a fault that"
+        " the model does not know."
+    )
+    return Verdict(name, passed=False, description="; ".join(squeezed) + "." + advice, metadata=numbers)
 
 
 def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: pd.Timestamp) -> Verdict:
-    """Whether the newest observation of a live window is young enough."""
-    raise NotImplementedError
+    """Whether the newest observation of a live window (one that holds ``now``) is young enough.
+
+    Off without ``checks.max_age``. In a window without observations the newest one is older than its start.
+    """
+    name = "freshness"
+    max_age = spec.checks.max_age
+    if max_age is None or now not in window:
+        return Verdict(name, passed=True, description="Not asked for: no live window, or no checks.max_age.")
+    newest = window.start if observations.empty else observations["time"].max()
+    age_s = (now - newest).total_seconds()
+    numbers: dict[str, float | int | str] = {"age_s": age_s, "max_age_s": max_age.total_seconds()}
+    since = "nothing since the window's start," if observations.empty else "the newest observation is of"
+    found = f"{since} {newest}, {age_s:.0f} s ago; at most {max_age.total_seconds():.0f} s expected."
+    if age_s <= max_age.total_seconds():
+        return Verdict(name, passed=True, description=found, metadata=numbers)
+    advice = " Look at what feeds the historian."
+    return Verdict(name, passed=False, description=found + advice, metadata=numbers)
 
 
 def finite(coefficients: pd.DataFrame, virtual_sensors: pd.DataFrame) -> Verdict:
     """Whether every number to be published is one."""
-    raise NotImplementedError
+    name = "finite"
+    counts = {
+        column: int((~np.isfinite(frame[column].to_numpy(dtype=np.float64))).sum())
+        for frame in (coefficients, virtual_sensors)
+        for column in frame.columns.difference(["unit", "time"], sort=False)
+    }
+    bad = {column: count for column, count in counts.items() if count}
+    numbers: dict[str, float | int | str] = {"not_finite": sum(bad.values())}
+    if bad:
+        told = ", ".join(f"{column} ({count})" for column, count in bad.items())
+        found = f"Values that are no finite numbers: {told}. Check the model's answer at these times."
+        return Verdict(name, passed=False, description=found, metadata=numbers)
+    if coefficients.empty and virtual_sensors.empty:
+        return Verdict(name, passed=True, description=NOTHING, metadata=numbers)
+    return Verdict(name, passed=True, description="All results are finite numbers.", metadata=numbers)
 
 
 def measured_enough(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
-    """Whether the gate did not throw away too much of what was measured."""
-    raise NotImplementedError
+    """Whether the gate did not throw away more than ``checks.max_gated_fraction`` of a unit's measured values."""
+    name = "measured_enough"
+    reasons = ukf_state[[f"{part.name}_reason" for part in spec.measurements]]
+    counts = pd.DataFrame({"used": (reasons == "").sum(axis=1), "gated": (reasons == "gated").sum(axis=1)})
+    sums = counts.groupby(ukf_state["unit"], sort=True).sum()
+    sums = sums[sums.sum(axis=1) > 0]
+    if sums.empty:
+        return Verdict(name, passed=True, description=NOTHING)
+    fraction = sums["gated"] / sums.sum(axis=1)
+    worst, limit = str(fraction.idxmax()), spec.checks.max_gated_fraction
+    gated, share = int(sums["gated"][worst]), float(fraction[worst])
+    numbers: dict[str, float | int | str] = {"unit": worst, "gated": gated, "gated_fraction": share}
+    found = f"{worst}: {gated} measured values ({share:.1%}) were gated; at most {limit:.0%} expected."
+    if share <= limit:
+        return Verdict(name, passed=True, description=found, metadata=numbers)
+    advice = " What was measured is not what the model can explain: a changed machine, a broken sensor, a wrong model."
+    return Verdict(name, passed=False, description=found + advice, metadata=numbers)
 
 
-def verdict_table(verdicts: list[Verdict]) -> pd.DataFrame:
+def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """name, passed, severity, description: to be kept under the stage REFUSED when a window is not published."""
-    raise NotImplementedError
+    rows = list(verdicts)
+    return pd.DataFrame(
+        {
+            "name": pd.Series([verdict.name for verdict in rows], dtype="str"),
+            "passed": pd.Series([verdict.passed for verdict in rows], dtype="bool"),
+            "severity": pd.Series([verdict.severity for verdict in rows], dtype="str"),
+            "description": pd.Series([verdict.description for verdict in rows], dtype="str"),
+        }
+    )
+
+
+def _quantile(dof: "pd.Series[int]", chance: float) -> "pd.Series[float]":
+    """The value that chi-square exceeds with a chance, for each unit's degrees of freedom."""
+    from scipy.special import chdtri
+
+    return pd.Series(chdtri(dof.to_numpy(), chance), index=dof.index)
+
+
+def _squeezing(part: CoefficientSpec, lower: float, upper: float) -> list[tuple[str, float]]:
+    """The bounds that an interval is squeezed onto without belonging there."""
+    low, high = part.bounds
+    near = SQUEEZED * (high - low if low is not None and high is not None else part.initial_std)
+    reach = REACH_OF_PRIOR * part.initial_std
+    found = []
+    if low is not None and upper <= low + near and part.initial - low > reach:
+        found.append(("lower", low))
+    if high is not None and lower >= high - near and high - part.initial > reach:
+        found.append(("upper", high))
+    return found

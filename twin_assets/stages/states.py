@@ -1,0 +1,142 @@
+"""The filter's state between windows: exact, as text beside the ukf_state table, and where the next window finds it.
+
+Belongs here: what is handed on. How it comes about is ``ukf``'s.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from twin_assets.estimation import Coefficients, FilterState, Gaussian, prior
+from twin_assets.model import Floats
+from twin_assets.spec import TwinSpec
+from twin_assets.stages import UKF_STATE
+from twin_assets.store import Store
+from twin_assets.windows import Window, WindowGrid
+
+STATES = "states"
+STATE_DIGEST = "state_digest"
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A unit's state after its last observation.
+
+    Attributes:
+        state: time and posterior.
+        digest: hex hash over everything that led to it.
+        space: fingerprint of the state space; a state means nothing in another one.
+    """
+
+    state: FilterState
+    digest: str
+    space: str
+
+
+def state_space(coefficients: Coefficients) -> str:
+    """Fingerprint of what the state's numbers mean: names, bounds and the scale of the transform."""
+    digest = hashlib.sha256(json.dumps(coefficients.names).encode())
+    for array in (coefficients.lower, coefficients.upper, coefficients.initial_std):
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def start_state(unit: str, before: Mapping[str, UnitState], coefficients: Coefficients) -> UnitState:
+    """What a unit starts a window from: its earlier state or, without one in this state space, the prior.
+
+    Other coefficients or bounds make another state space: the earlier posterior says nothing there.
+    """
+    space = state_space(coefficients)
+    found = before.get(unit)
+    return found if found is not None and found.space == space else UnitState(prior(coefficients), "", space)
+
+
+def states_metadata(states: Mapping[str, UnitState]) -> dict[str, str]:
+    """Metadata of a ukf_state table: the units' states, every bit of them, and a digest."""
+    text = json.dumps({unit: _described(states[unit]) for unit in sorted(states)})
+    return {STATES: text, STATE_DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def states_of(metadata: Mapping[str, str] | None) -> dict[str, UnitState]:
+    """The states that a ukf_state table hands on; none without a table."""
+    found: dict[str, dict[str, Any]] = json.loads((metadata or {}).get(STATES, "{}"))
+    return {unit: _restored(state) for unit, state in found.items()}
+
+
+def watermark(metadata: Mapping[str, str]) -> pd.Timestamp | None:
+    """Time of the newest observation that a ukf_state table's states hold; None before any observation."""
+    times = [state.state.time_ns for state in states_of(metadata).values() if state.state.time_ns is not None]
+    return pd.Timestamp(max(times), unit="ns", tz="UTC") if times else None
+
+
+def previous_key(store: Store, spec: TwinSpec, window: Window) -> str | None:
+    """The window whose final states a window starts from: the newest one before it that has a ukf_state table.
+
+    That is the window before, but for gaps: windows that were never materialized, before a first backfill or after a
+    change of the twin's windows. A table that reaches into the window (one of longer windows, from before such a
+    change) is passed over.
+    """
+    before = WindowGrid.of(spec).previous(window)
+    # The window before is the rule; the folder is listed only where it is missing.
+    if before is not None and _ends_before(store.metadata(spec.name, UKF_STATE, before.key), window):
+        return before.key
+    earlier = (key for key in reversed(store.keys(spec.name, UKF_STATE)) if key < window.key)
+    return next((key for key in earlier if _ends_before(store.metadata(spec.name, UKF_STATE, key), window)), None)
+
+
+def _ends_before(metadata: Mapping[str, str] | None, window: Window) -> bool:
+    if metadata is None:
+        return False
+    reached = watermark(metadata)
+    return reached is None or reached < window.start
+
+
+def previous_state(store: Store, spec: TwinSpec, window: Window) -> Mapping[str, str] | None:
+    """Metadata of the ukf_state table that a window starts from (see ``previous_key``); None if there is none."""
+    key = previous_key(store, spec, window)
+    return None if key is None else store.metadata(spec.name, UKF_STATE, key)
+
+
+def states_after(frame: pd.DataFrame, before: Mapping[str, UnitState], units: Iterable[str]) -> dict[str, UnitState]:
+    """Each unit's state after its last row; without a row what it started from."""
+    last = {str(unit): rows.iloc[-1] for unit, rows in frame.groupby("unit", sort=False)}
+    return {unit: state_of_row(last[unit], before[unit].space) if unit in last else before[unit] for unit in units}
+
+
+def state_of_row(row: "pd.Series[Any]", space: str) -> UnitState:
+    """The state after a row of the ukf_state table."""
+    time_ns = pd.Timestamp(str(row["time"])).as_unit("ns").value
+    return UnitState(FilterState(time_ns, posterior_of_row(row)), str(row["digest"]), space)
+
+
+def posterior_of_row(row: "pd.Series[Any]") -> Gaussian:
+    """The posterior of a row of the ukf_state table, in the state space."""
+    mean = np.asarray(row["state_mean"], dtype=np.float64)
+    return Gaussian(mean, np.asarray(row["state_cov"], dtype=np.float64).reshape(mean.size, mean.size))
+
+
+def _described(unit: UnitState) -> dict[str, object]:
+    posterior = unit.state.posterior
+    numbers = {"mean": _exact(posterior.mean), "cov": _exact(posterior.cov)}
+    return {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
+
+
+def _restored(found: Mapping[str, Any]) -> UnitState:
+    mean = _floats(found["mean"])
+    posterior = Gaussian(mean, _floats(found["cov"]).reshape(mean.size, mean.size))
+    return UnitState(FilterState(found["time_ns"], posterior), found["digest"], found["space"])
+
+
+def _exact(array: Floats) -> str:
+    """Every bit, as text: base64 of little-endian doubles."""
+    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
+
+
+def _floats(text: str) -> Floats:
+    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(np.float64)
