@@ -58,6 +58,11 @@ UNITS: dict[str, dict[str, float]] = {
 }
 
 
+# Magnitude of outputs below which nothing matters, by unit: what settling and solvers measure change against.
+NOMINALS = {"N": "100", "rad/s": "10", "deg": "1", "Pa": "1e5", "N.m": "1"}
+SLIP_NOMINAL, SPEED_NOMINAL = "1e-3", "1"
+
+
 @dataclass(frozen=True)
 class Variable:
     """One line of ``variables.def``."""
@@ -148,6 +153,9 @@ def _variables(parent: ET.Element, variables: list[Variable]) -> None:
         if variable.limits:
             start, low, high = (repr(value) for value in variable.limits)
             real.attrib |= {"min": low, "max": high, "start": start}
+        else:
+            speed = SLIP_NOMINAL if variable.name.endswith("SlipVelocity") else SPEED_NOMINAL
+            real.set("nominal", NOMINALS.get(variable.unit, speed))
 
 
 def _structure(parent: ET.Element, variables: list[Variable]) -> None:
