@@ -1,0 +1,106 @@
+"""Gaussians and the deterministic points that stand for them.
+
+Belongs here: the value that the filter carries, its sigma points, one-dimensional quadrature. What is done with them
+is in ``drift``, ``update``, ``iterated`` and ``marginals``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from twin_assets.model import Floats
+
+_QUADRATURE_NODES = 41
+
+
+def frozen(values: ArrayLike) -> Floats:
+    """A float64 copy that nobody can write to: what frozen dataclasses hold."""
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """A normal distribution.
+
+    Attributes:
+        mean: (n,).
+        cov: (n, n), symmetric positive definite.
+    """
+
+    mean: Floats
+    cov: Floats
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", frozen(self.mean))
+        object.__setattr__(self, "cov", frozen(self.cov))
+        n = self.mean.size
+        if self.mean.shape != (n,) or self.cov.shape != (n, n):
+            raise ValueError(
+                f"a mean (n,) and a covariance (n, n) are expected, found {self.mean.shape} and {self.cov.shape}"
+            )
+
+    @property
+    def std(self) -> Floats:
+        """(n,) marginal standard deviations."""
+        return np.sqrt(np.diag(self.cov))
+
+
+@cache
+def _rule(n: int) -> Any:  # noqa: ANN401 - filterpy has no types
+    # Imported at the first use: filterpy imports scipy.stats, which takes longer than all the rest together.
+    from filterpy.kalman import MerweScaledSigmaPoints  # noqa: PLC0415
+
+    return MerweScaledSigmaPoints(n, alpha=1.0, beta=0.0, kappa=max(0.0, 3.0 - n))
+
+
+def sigma_points(gaussian: Gaussian) -> tuple[Floats, Floats]:
+    """The 2n+1 scaled sigma points (Van der Merwe 2004, as filterpy draws them) and their weights.
+
+    alpha = 1, beta = 0, kappa = max(0, 3 - n): points at sqrt(n + kappa) standard deviations. A symmetric set with
+    covariance P has weights 1 / (2 r^2) at radius r, so the mean's weight 1 - n / r^2 is nonnegative exactly when
+    r^2 >= n; popular small alphas put it near -1e6, where cancellation eats the digits and covariances turn indefinite.
+    This is the narrowest nonnegative choice (for n >= 3 the cubature rule of Arasaratnam and Haykin 2009, whose mean
+    point has no weight), and for n <= 3 it matches the fourth moment (Julier and Uhlmann 1997). With beta = 0 mean and
+    covariance share one vector of weights.
+
+    Args:
+        gaussian: of n dimensions; a covariance that is not positive definite raises ``numpy.linalg.LinAlgError``.
+
+    Returns:
+        Points (2n+1, n), the mean first; weights (2n+1,), nonnegative, summing to one.
+    """
+    rule = _rule(gaussian.mean.size)
+    points: Floats = rule.sigma_points(gaussian.mean, gaussian.cov)
+    weights: Floats = rule.Wm
+    return points, weights
+
+
+def sigma_radius(n: int) -> float:
+    """How many standard deviations the sigma points lie from the mean."""
+    return float(np.sqrt(max(3.0, n)))
+
+
+@cache
+def standard_nodes(count: int) -> tuple[Floats, Floats]:
+    """Gauss-Hermite quadrature of the standard normal: nodes (count,) and weights (count,) summing to one."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+    return frozen(nodes), frozen(weights / weights.sum())
+
+
+def marginal_moments(gaussian: Gaussian, function: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (n,) of an elementwise function of each marginal, by quadrature.
+
+    Args:
+        gaussian: of n dimensions.
+        function: elementwise over the last axis, (q, n) -> (q, n).
+    """
+    nodes, weights = standard_nodes(_QUADRATURE_NODES)
+    values = function(gaussian.mean + nodes[:, np.newaxis] * gaussian.std)
+    mean = weights @ values
+    return mean, np.sqrt(weights @ (values - mean) ** 2)

@@ -1,0 +1,88 @@
+"""What goes into the filter and what comes out of a step.
+
+Belongs here: frozen values without behaviour.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twin_assets.estimation.gaussian import Gaussian, frozen
+from twin_assets.model import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FilterSettings:
+    """What the filter is told about the measurements.
+
+    Attributes:
+        noise_std: (m,) standard deviations of the measurement noise, units of the model's first m outputs.
+        gate_probability: chance that a good observation is refused.
+    """
+
+    noise_std: Floats
+    gate_probability: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "noise_std", frozen(self.noise_std))
+        if self.noise_std.ndim != 1 or not (np.isfinite(self.noise_std) & (self.noise_std > 0)).all():
+            raise ValueError(f"noise_std must be (m,), positive and finite, found {self.noise_std}")
+        if not 0.0 < self.gate_probability < 1.0:
+            raise ValueError(f"gate_probability must lie between 0 and 1, found {self.gate_probability}")
+
+    def gate(self, dof: int) -> float:
+        """The chi-square quantile that a good innovation of so many channels exceeds with ``gate_probability``."""
+        from scipy.special import chdtri
+
+        return float(chdtri(dof, self.gate_probability))
+
+
+@dataclass(frozen=True, eq=False)
+class FilterState:
+    """What the filter carries from one observation to the next.
+
+    Attributes:
+        time_ns: of the last observation, UTC nanoseconds since 1970; None before any.
+        posterior: of the unbounded states z (n,).
+    """
+
+    time_ns: int | None
+    posterior: Gaussian
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one observation did.
+
+    Attributes:
+        time_ns: of the observation.
+        posterior: of the unbounded states z (n,).
+        innovation: (m,) observed minus predicted, model units; NaN only where missing.
+        innovation_std: (m,) its standard deviation, process and measurement noise included; NaN where nothing was
+            measured at all, for then the model is not run.
+        nis: normalised innovation squared of the accepted channels (of an iterated update the cost of the
+            explanation, which has the same law); 0 without any.
+        dof: accepted channels.
+        reasons: (m,) "" used, "missing" or "gated".
+        method: "ukf", "iterated" or "prediction" (nothing was assimilated).
+        model_runs: rows evaluated.
+    """
+
+    time_ns: int
+    posterior: Gaussian
+    innovation: Floats
+    innovation_std: Floats
+    nis: float
+    dof: int
+    reasons: tuple[str, ...]
+    method: str
+    model_runs: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "innovation", frozen(self.innovation))
+        object.__setattr__(self, "innovation_std", frozen(self.innovation_std))
+
+    @property
+    def state(self) -> FilterState:
+        """What the next step starts from."""
+        return FilterState(self.time_ns, self.posterior)
