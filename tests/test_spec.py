@@ -57,7 +57,7 @@ def test_values_never_change() -> None:
     """A spec is a value: setting a field is refused."""
     spec = TwinSpec.model_validate(pump())
     with pytest.raises(ValidationError, match="frozen"):
-        spec.name = "other"  # type: ignore[misc] - what this test is about
+        spec.name = "other"  # type: ignore[misc]  # what this test is about
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,13 @@ class Twin:
         """The FMU, beside twin.yaml unless the spec gives an absolute path."""
         return self.path.parent / self.spec.model.fmu
 
+    def line(self, *path: str | int) -> int:
+        """Line of a value, or of the nearest thing around it: ``line("coefficients", "b9", "bounds")``."""
+        return _line(self.lines, path)
+
     def where(self, *path: str | int) -> str:
-        """``file:line`` of a value, or of the nearest thing around it: ``where("coefficients", "b9", "bounds")``."""
-        return _where(self.path, self.lines, path)
+        """``file:line`` of a value, or of the nearest thing around it."""
+        return f"{shown(self.path)}:{self.line(*path)}"
 
 
 def load_twin(name_or_path: str | Path, twins_path: Path) -> Twin:
@@ -170,10 +174,6 @@ def _other_name(data: Mapping[str, object], folder: str) -> list[Conflict]:
 def _spec_error(path: Path, document: Document, conflicts: Iterable[Conflict]) -> SpecError:
     located = [(_line(document.lines, c.path), c.message) for c in conflicts]
     return SpecError(f"{shown(path)}:{line}: {message}" for line, message in sorted(located))
-
-
-def _where(path: Path, lines: Mapping[YamlPath, int], of: YamlPath) -> str:
-    return f"{shown(path)}:{_line(lines, of)}"
 
 
 def _line(lines: Mapping[YamlPath, int], path: YamlPath) -> int:

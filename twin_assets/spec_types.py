@@ -51,7 +51,12 @@ def refuse_if(conflicts: Iterable[Conflict]) -> None:
         raise ConflictsError(found)
 
 
-def _name(value: str) -> str:
+def variable_name(value: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: if twin.yaml, tables and historians may not use it.
+    """
     if not _NAME.fullmatch(value):
         raise ValueError(
             f"found '{value}'; expected at most 128 letters, digits and _ . , ( ) [ ] -, the first a letter or _"
@@ -59,7 +64,12 @@ def _name(value: str) -> str:
     return value
 
 
-def _twin_name(value: str) -> str:
+def twin_name(value: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: if no twin may have it: it is a folder, an asset key and a part of file names.
+    """
     if not _TWIN_NAME.fullmatch(value):
         raise ValueError(f"found '{value}'; expected at most 64 of a-z, 0-9 and _, the first a letter")
     return value
@@ -133,8 +143,8 @@ def ordered(bounds: tuple[float | None, float | None]) -> tuple[float | None, fl
     return bounds
 
 
-Name = Annotated[str, AfterValidator(_name)]
-TwinName = Annotated[str, AfterValidator(_twin_name)]
+Name = Annotated[str, AfterValidator(variable_name)]
+TwinName = Annotated[str, AfterValidator(twin_name)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 Number = Annotated[float, BeforeValidator(_number)]
 Cron = Annotated[str, AfterValidator(_cron)]

@@ -1,0 +1,82 @@
+"""An FMU's description made by hand, for tests that compare and choose and run nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from twin_assets.simulation import FmuDescription, FmuVariable
+
+Bounds = tuple[float | None, float | None]
+
+
+def _variable(  # noqa: PLR0913 - the attributes that the tests vary
+    name: str,
+    causality: str,
+    variability: str = "continuous",
+    *,
+    kind: str = "Real",
+    unit: str | None = None,
+    start: float | None = None,
+    bounds: Bounds = (None, None),
+    nominal: float | None = None,
+    text: str = "",
+) -> FmuVariable:
+    parameter = causality == "parameter"
+    return FmuVariable(
+        name=name,
+        reference=0,
+        type=kind,
+        causality=causality,
+        variability=variability,
+        unit=unit,
+        start=start,
+        min=bounds[0],
+        max=bounds[1],
+        nominal=nominal,
+        description=text,
+        settable=parameter,
+        tunable=causality == "input" or (parameter and variability == "tunable"),
+    )
+
+
+@pytest.fixture
+def pump_fmu(tmp_path: Path) -> FmuDescription:
+    """A pump with variables of every kind; its file is no FMU, but is there to be copied."""
+    path = tmp_path / "source" / "pump.fmu"
+    path.parent.mkdir()
+    path.write_bytes(b"no FMU, but bytes to copy")
+    return FmuDescription(
+        path=path,
+        model_name="Pump: with valve",
+        model_identifier="pump",
+        fmi_version="2.0",
+        guid="{0}",
+        generation_tool="",
+        platforms=("linux64",),
+        library="binaries/linux64/pump.so",
+        variables=(
+            _variable("speed", "input", unit="rad/s", start=150.0, bounds=(0, 300)),
+            _variable("enabled", "input", "discrete", kind="Boolean", start=1.0),
+            _variable(
+                "wear", "parameter", "tunable", unit="1", start=0.1, bounds=(0, 1), text="wear of\nthe: impeller"
+            ),
+            _variable("leak", "parameter", "tunable", unit="m3/s", start=0.0, bounds=(0, None), nominal=1e-3),
+            _variable("stages", "parameter", "fixed", kind="Integer", start=2.0, bounds=(1, 9)),
+            _variable("label", "parameter", "fixed", kind="String"),
+            _variable("weight", "parameter", "fixed", unit="kg", start=20),
+            _variable("area", "calculatedParameter", "fixed", unit="m2"),
+            _variable("gravity", "local", "constant", unit="m/s2", start=9.81),
+            _variable("flow", "output", unit="m3/s"),
+            _variable("head", "output", unit="m", nominal=20.0),
+            _variable("torque", "output", unit="N.m"),
+            _variable("running", "output", "discrete", kind="Boolean"),
+            _variable("loss", "local", unit="W"),
+            _variable("a b", "output"),
+            _variable("port[1]", "output", text="pressure"),
+        ),
+        can_get_set_state=True,
+        can_serialize_state=True,
+        can_vary_step=True,
+        start_time=0.0,
+        tolerance=None,
+    )
