@@ -285,10 +285,10 @@ def test_a_large_write_is_one_write(historian: Historian) -> None:
 def write_in_a_process(
     name: str, folder: Path, property_name: str, start: "multiprocessing.synchronize.Barrier"
 ) -> None:
-    """Twenty writes of its own property and of the shared one, at the same time as another process."""
+    """Ten writes of its own property and of the shared one, at the same time as another process."""
     start.wait(60)
     historian = OPENERS[name](folder)
-    for hour in range(20):
+    for hour in range(10):
         time = pd.DatetimeIndex([pd.Timestamp("2026-01-01", tz="UTC") + pd.Timedelta(hours=hour)]).as_unit("ns")
         for written in (property_name, "shared"):
             frame = pd.DataFrame(
@@ -320,7 +320,7 @@ def test_processes_write_and_read_at_once(implementation: str, tmp_path: Path) -
         seen, cursor = count, arrivals.cursor
         writers[0].join(0.02)
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    assert len(everything(historian)) == 4 * 20
+    assert len(everything(historian)) == 4 * 10
     buckets = historian.arrivals(UNITS, ("p0", "p1", "p2", "shared")).buckets
-    assert buckets["samples"].tolist() == [4] * 20
+    assert buckets["samples"].tolist() == [4] * 10
     assert historian.arrivals(UNITS, ("p0",)).buckets["cursor"].is_unique

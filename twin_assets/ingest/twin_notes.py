@@ -1,0 +1,60 @@
+"""What a recording means for a twin: what it lacks, what lies before the first window, what it must not bring."""
+
+import pandas as pd
+
+from twin_assets.ingest.recording import Recording
+from twin_assets.nearest import nearest_hint
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_names import PUBLISHED_SUFFIXES, published
+from twin_assets.stages.telemetry import channel_properties
+
+PUBLISHED_REASON = "the twin publishes its own results under this name"
+LISTED = 6
+
+
+def drop_published(recording: Recording, spec: TwinSpec) -> Recording:
+    """Skip properties under which the twin publishes: its results would overwrite the recorded values."""
+    claims = published(spec.coefficients, spec.virtual_sensors, spec.measurements)
+    results = {claim.name + suffix for claim in claims for suffix in PUBLISHED_SUFFIXES}
+    return recording.without(results - set(channel_properties(spec)), PUBLISHED_REASON)
+
+
+def notes(recording: Recording, spec: TwinSpec) -> list[str]:
+    """What the user should know, one sentence or two each."""
+    return [*_skipped(recording), *_missing(recording, spec), *_before_start(recording, spec)]
+
+
+def _skipped(recording: Recording) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in recording.skipped.items():
+        by_reason.setdefault(reason, []).append(f"'{name}'")
+    texts = [f"Left out {_listed(names)}: {reason}." for reason, names in by_reason.items()]
+    if PUBLISHED_REASON in by_reason:
+        texts[list(by_reason).index(PUBLISHED_REASON)] += (
+            " To keep recorded values beside them, give the virtual sensor another `property` in twin.yaml."
+        )
+    return texts
+
+
+def _missing(recording: Recording, spec: TwinSpec) -> list[str]:
+    found = recording.properties
+    return [
+        f"The twin reads '{name}', which is not in this recording.{nearest_hint(name, found)}"
+        " If it has another name there, say so with `property` in twin.yaml."
+        for name in channel_properties(spec)
+        if name not in found
+    ]
+
+
+def _before_start(recording: Recording, spec: TwinSpec) -> list[str]:
+    start = pd.Timestamp(spec.start, tz="UTC")
+    times = recording.samples["time"]
+    early = int((times < start).sum())
+    advice = f"To calibrate with them, set `start: {times.min():%Y-%m-%d}` in twin.yaml."
+    return [f"{early} samples lie before the twin's first window, {spec.start}. {advice}"] if early else []
+
+
+def _listed(names: list[str]) -> str:
+    """The first few of many names."""
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
