@@ -125,6 +125,18 @@ class Sheet:
         return HEADING_IN * bool(heading) + self._rows(count) * self._row_in + AXIS_IN
 
 
+def split(panel: Axes) -> Axes:
+    """Cut a strip off the lower part of a panel; the panel keeps the rest, the strip says the times."""
+    left, bottom, width, height = panel.get_position().bounds
+    strip = panel.figure.add_axes((left, bottom, width, 0.24 * height), sharex=panel)
+    panel.set_position((left, bottom + 0.32 * height, width, 0.68 * height))
+    says_times = bool(panel.xaxis.get_tick_params()["labelbottom"])
+    _dress(strip, says_times=says_times)
+    panel.tick_params(labelbottom=False)
+    strip.tick_params(axis="y", labelsize=6.5)
+    return strip
+
+
 def times_of(frame: pd.DataFrame) -> NDArray[np.datetime64]:
     """Times for an axis: matplotlib reads a naive datetime64 as UTC."""
     times: NDArray[np.datetime64] = frame["time"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()

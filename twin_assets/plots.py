@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from twin_assets import panels
 from twin_assets.panels import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, Curve, Entry, Sheet
-from twin_assets.spec import TwinSpec
+from twin_assets.spec import MeasurementSpec, TwinSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 110
+STRIP_SIGMAS = 4.0  # how far the strips of what is left reach
+SMALL = 1e-3  # below this, numbers are told as powers of ten
 # How a value that was not used is drawn, by the reason that the tables give.
 REASONS = {
     "gated": Entry("gated by the filter", VERMILION, marker="X"),
@@ -100,12 +102,15 @@ def measured_predicted_figure(
     predicted = _same_unit(virtual_sensors, frame)
     later = None if ukf_state is None else _same_unit(ukf_state, frame).drop_duplicates("time").set_index("time")
     curves = [Curve(m.name, m.unit or "") for m in spec.measurements]
-    sheet = _sheet(curves, 3, 1.25)
-    figure = sheet.figure(f"{title}: measured and predicted", _span(frame))
+    sheet = _sheet(curves, 3, 1.7)
+    figure = sheet.figure(
+        f"{title}: measured and predicted", f"{_span(frame)}; below each: measured minus predicted, in noise_std"
+    )
+    by_name = {m.name: m for m in spec.measurements}
     seen: set[str] = set()
     for curve, panel in zip(_grouped(curves, sheet.columns), sheet.panels(figure), strict=True):
         reasons = _reasons(frame, later, curve.name)
-        _measured_panel(panel, curve.name, frame, predicted, reasons)
+        _measured_panel(panel, by_name[curve.name], frame, predicted, reasons)
         seen |= set(np.unique(reasons))
     sheet.legend(figure, [*PREDICTED, *(entry for reason, entry in REASONS.items() if reason in seen)])
     return figure
@@ -151,22 +156,27 @@ def _threshold_label(curves: Sequence[Curve]) -> str:
 
 
 def _measured_panel(
-    panel: Axes, name: str, frame: pd.DataFrame, predicted: pd.DataFrame, reasons: NDArray[np.str_]
+    panel: Axes, measurement: MeasurementSpec, frame: pd.DataFrame, predicted: pd.DataFrame, reasons: NDArray[np.str_]
 ) -> None:
-    """Draw one measurement, its prediction, and what was not used."""
+    """Draw one measurement and its prediction; below, what is left between them in noise_std, and what was not used."""
+    name = measurement.name
+    strip = panels.split(panel)
     panels.draw_band(panel, predicted, f"{name}_predicted")
     times, values = panels.times_of(frame), frame[name].to_numpy(dtype=float)
     used = (reasons == "") & ~np.isnan(values)
     panel.plot(times[used], values[used], ".", color=INK, markersize=2.6, alpha=0.75, zorder=2.5)
     low, high = panels.extent(predicted, f"{name}_predicted")
     panels.frame_panel(panel, (min([low, *values[used]]), max([high, *values[used]])))
-    bottom, top = panel.get_ylim()
-    inset = 0.05 * (top - bottom)
-    # What has no trusted value stands on the lower edge; an outlier beyond the panel at the edge that it left by.
-    heights = np.clip(np.where(np.isnan(values), bottom, values), bottom + inset, top - inset)
+    by_time = predicted.drop_duplicates("time").set_index("time")[f"{name}_predicted"]
+    rest = (values - by_time.reindex(frame["time"]).to_numpy(dtype=float)) / measurement.noise_std
+    strip.plot(times[used], rest[used], ".", color=INK, markersize=2.0, alpha=0.75)
+    # What has no trusted value stands on the lower edge; an outlier at the edge that it left by.
+    heights = np.clip(np.where(np.isnan(rest), -STRIP_SIGMAS, rest), -STRIP_SIGMAS, STRIP_SIGMAS)
     for reason, entry in REASONS.items():
         hit = reasons == reason
-        panel.plot(times[hit], heights[hit], entry.marker, color=entry.color, markersize=4.5, zorder=3)
+        strip.plot(times[hit], heights[hit], entry.marker, color=entry.color, markersize=4.0, zorder=3, clip_on=False)
+    strip.set_ylim(-STRIP_SIGMAS - 1, STRIP_SIGMAS + 1)
+    strip.set_yticks([-3, 0, 3])
     rejected = int(np.isin(reasons, [reason for reason in REASONS if reason != "missing"]).sum())
     panels.entitle(panel, name, f"{rejected} of {len(frame)} rejected" if rejected else "")
 
@@ -202,10 +212,13 @@ def _latest(frame: pd.DataFrame, curve: Curve) -> str:
     if frame.empty:
         return "nothing yet"
     value, low, high = (float(frame[column].iloc[-1]) for column in _columns(curve.name))
-    width = high - low
-    if not np.isfinite(width):
+    if not np.isfinite(high - low):
         return "not finite"
-    digits = min(max(1 - int(np.floor(np.log10(width))), 0), 7) if width > 0 else 3
+    largest = max(abs(low), abs(high))
+    if 0 < largest < SMALL:
+        return f"{value:.1e} {_pretty(curve.unit)} ({low:.1e} … {high:.1e})"
+    most = 5 - int(np.floor(np.log10(largest))) if largest > 0 else 3
+    digits = max(min(1 - int(np.floor(np.log10(high - low))), most), 0) if high > low else max(most, 0)
     return f"{value:.{digits}f} {_pretty(curve.unit)} ({low:.{digits}f} … {high:.{digits}f})"
 
 

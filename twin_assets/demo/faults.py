@@ -118,7 +118,8 @@ def _spoiled(values: Floats, reason: str, measurement: MeasurementSpec, rng: np.
         sigmas = rng.uniform(*OUTLIER_SIGMAS, size=len(values)) * rng.choice([-1.0, 1.0], size=len(values))
         return np.asarray(values + sigmas * measurement.noise_std, dtype=np.float64)
     if reason == "range":
-        return np.full_like(values, FAR_OUT * (measurement.valid_range[1] or 1.0))
+        top = FAR_OUT * (measurement.valid_range[1] or 1.0)
+        return np.asarray(top * rng.uniform(1.0, 2.0, size=len(values)), dtype=np.float64)
     return values
 
 

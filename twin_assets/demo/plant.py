@@ -14,10 +14,11 @@ from twin_assets.model import Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
 
 EVERY = pd.Timedelta(minutes=20)
-# Healthy bearings: dampings spread over this range, each wandering about its own level.
+# Healthy bearings: levels spread over this range. Friction moves about its level with load and lubricant, within an
+# hour and by up to half: steps of the size that the spec's drift_std_per_sqrt_hour speaks of, so near to the bound.
 HEALTHY = (1e-3, 3e-3)
-WANDER_STD = 0.3  # of the logarithm
-WANDER_HOURS = 8.0  # after which it has forgotten where it was
+WANDER_STD = 0.5  # of the logarithm
+WANDER_HOURS = 1.0  # after which it has forgotten where it was
 # The story takes this long at least: a shorter demonstration shows its beginning, a longer one stretches it.
 STORY = pd.Timedelta(days=3)
 SLIP_AT = 0.92  # of the story
@@ -163,7 +164,7 @@ def slip_onset(model: PredictiveModel, inputs: Floats) -> float:
         model: the twin's model.
         inputs: (p,) operating conditions.
     """
-    low, high = 0.0, 0.5
+    low, high = 0.0, 0.25
     healthy = np.full(len(model.coefficients), float(np.mean(HEALTHY)))
     worn, slip = model.coefficients.index(WORN), model.outputs.index(SLIPPING)
     for _ in range(2):
