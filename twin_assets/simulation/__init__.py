@@ -2,5 +2,16 @@
 
 from twin_assets.simulation.description import FmuDescription, FmuVariable, fmu_sha256, nearest, read_description
 from twin_assets.simulation.errors import FmuError
+from twin_assets.simulation.fmu_model import FmuModel
+from twin_assets.simulation.settle import SettleSettings
 
-__all__ = ["FmuDescription", "FmuError", "FmuVariable", "fmu_sha256", "nearest", "read_description"]
+__all__ = [
+    "FmuDescription",
+    "FmuError",
+    "FmuModel",
+    "FmuVariable",
+    "SettleSettings",
+    "fmu_sha256",
+    "nearest",
+    "read_description",
+]

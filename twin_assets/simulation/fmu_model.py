@@ -1,0 +1,259 @@
+"""An FMU as a ``PredictiveModel``: settled answers of whole batches, from worker processes.
+
+The FMU never runs in the calling process: it may crash, hang or print, and the caller does not.
+"""
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+
+from twin_assets.model import EvaluationError, Floats
+from twin_assets.simulation.description import FmuDescription, FmuVariable, read_description
+from twin_assets.simulation.errors import FmuError
+from twin_assets.simulation.messages import Failure, Restart, Setup
+from twin_assets.simulation.pool import Pool, RowError, StartError
+from twin_assets.simulation.settle import SettleSettings
+
+NUMBERS = ("Real", "Integer", "Boolean", "Enumeration")
+
+
+class FmuModel:
+    """A model whose predictions are an FMU's settled outputs; a context manager that holds the worker processes.
+
+    Every evaluation is a pure function of its coefficients and inputs: it starts from the same settled reference state
+    (or from a reset FMU, where the FMU cannot keep its state or a coefficient cannot be set while it runs).
+
+    Args:
+        path: the FMU's file.
+        coefficients: names of the n inferred variables.
+        inputs: names of the p operating conditions.
+        outputs: names of the m predicted variables.
+        parameters: other variables, set before initialization.
+        reference: coefficients and inputs of the reference state; the FMU's start values for those not named.
+        settle: how to settle.
+        workers: worker processes; by default one per core that this process may use.
+        timeout_s: wall time after which one evaluation counts as hung.
+        restart: how an evaluation gets back to its start; "auto" rolls back where the FMU and all variables allow it.
+
+    Attributes:
+        model_runs: evaluations so far, failed tries included.
+        model_seconds: wall time that successful evaluations took inside the workers, summed over them.
+
+    Raises:
+        FmuError: if the FMU cannot be used, or has no such variable.
+    """
+
+    def __init__(  # noqa: PLR0913 - named settings of one model; all but the path by keyword
+        self,
+        path: Path,
+        *,
+        coefficients: tuple[str, ...],
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        parameters: Mapping[str, float] | None = None,
+        reference: Mapping[str, float] | None = None,
+        settle: SettleSettings | None = None,
+        workers: int | None = None,
+        timeout_s: float = 60.0,
+        restart: Restart | Literal["auto"] = "auto",
+    ) -> None:
+        self.path = path
+        self.description = read_description(path)
+        self.coefficients, self.inputs, self.outputs = coefficients, inputs, outputs
+        self.model_runs = 0
+        self.model_seconds = 0.0
+        self.workers = max(1, usable_cores() if workers is None else workers)
+        self.timeout_s = timeout_s
+        self._pool: Pool | None = None
+        self._folder: Path | None = None
+        self._setup = _setup(
+            self.description,
+            coefficients=_settable(self.description, coefficients, "coefficient"),
+            inputs=_settable(self.description, inputs, "input"),
+            outputs=tuple(_real(self.description, name, "output") for name in outputs),
+            parameters=_parameters(self.description, parameters or {}),
+            reference=reference or {},
+            settle=settle or SettleSettings(),
+            restart=restart,
+        )
+
+    @property
+    def restart(self) -> Restart:
+        """What stands between two evaluations: a rollback to the settled reference, or a reset."""
+        return self._setup.restart
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="twin-fmu-"))
+        try:
+            self._pool = Pool(extracted(self.path, self._setup, self._folder), self.workers, self.timeout_s)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker processes and remove the extracted FMU."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
+        """The settled outputs of k coefficient vectors under one operating condition.
+
+        Args:
+            coefficients: (k, n), physical units.
+            inputs: (p,), physical units.
+
+        Returns:
+            (k, m) outputs.
+
+        Raises:
+            EvaluationError: if the reference cannot be settled, or a row fails twice.
+        """
+        if self._pool is None:
+            raise RuntimeError("FmuModel is not open; use it as: with FmuModel(…) as model:")
+        rows = np.ascontiguousarray(coefficients, dtype=np.float64)
+        condition = np.ascontiguousarray(inputs, dtype=np.float64)
+        self._check_shapes(rows, condition)
+        try:
+            result = self._pool.evaluate(rows, condition)
+        except StartError as error:
+            raise self._not_started(error.failure) from error
+        except RowError as error:
+            self.model_runs += 1 + len(rows)
+            raise self._failed(rows[error.row], condition, error.failure) from error
+        self.model_runs += len(rows) + len(result.failed)
+        self.model_seconds += float(result.seconds.sum())
+        return result.outputs
+
+    def _check_shapes(self, rows: Floats, inputs: Floats) -> None:
+        expected = (len(self.coefficients),)
+        if rows.ndim != 2 or rows.shape[1:] != expected or inputs.shape != (len(self.inputs),):  # noqa: PLR2004 - rows, columns
+            raise ValueError(
+                f"coefficients {rows.shape} and inputs {inputs.shape} were given; (k, {len(self.coefficients)}) and"
+                f" ({len(self.inputs)},) are expected"
+            )
+
+    def _not_started(self, failure: Failure) -> EvaluationError:
+        count = len(self.coefficients)
+        reference = np.array(self._setup.reference)
+        return EvaluationError(
+            f"{self.path}: the model could not be brought to its reference state: {failure}."
+            f" {self._point(reference[:count], reference[count:])}",
+            self._setup.named(reference[:count]),
+        )
+
+    def _failed(self, row: Floats, inputs: Floats, failure: Failure) -> EvaluationError:
+        return EvaluationError(
+            f"{self.path}: the model could not be evaluated, also not on a second try in a fresh process: {failure}."
+            f" {self._point(row, inputs)} If the model is not meant for these values, narrow the coefficient's bounds.",
+            self._setup.named(row),
+        )
+
+    def _point(self, row: Floats, inputs: Floats) -> str:
+        text = "Coefficients: " + ", ".join(f"{name}={value:.6g}" for name, value in self._setup.named(row).items())
+        if self.inputs:
+            pairs = zip(self.inputs, inputs.tolist(), strict=True)
+            text += "; inputs: " + ", ".join(f"{name}={value:.6g}" for name, value in pairs)
+        return text + "."
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def extracted(path: Path, setup: Setup, folder: Path) -> Setup:
+    """The setup with the FMU extracted into a folder.
+
+    Raises:
+        FmuError: if the archive is damaged or the folder cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise FmuError(
+            f"{path}: the FMU cannot be extracted to {folder} ({error}). Copy it again, or check the space left there."
+        ) from error
+    return replace(setup, folder=folder, library=folder / setup.library)
+
+
+def _setup(
+    description: FmuDescription,
+    *,
+    coefficients: tuple[FmuVariable, ...],
+    inputs: tuple[FmuVariable, ...],
+    outputs: tuple[FmuVariable, ...],
+    parameters: tuple[tuple[FmuVariable, float], ...],
+    reference: Mapping[str, float],
+    settle: SettleSettings,
+    restart: Restart | Literal["auto"],
+) -> Setup:
+    """What the workers are told; folder and library are still those inside the archive."""
+    changing = (*coefficients, *inputs)
+    can_roll_back = description.can_get_set_state and all(variable.tunable for variable in changing)
+    chosen: Restart = ("rollback" if can_roll_back else "reset") if restart == "auto" else restart
+    return Setup(
+        folder=Path(),
+        library=Path(description.library),
+        model_identifier=description.model_identifier,
+        guid=description.guid,
+        coefficients=coefficients,
+        inputs=inputs,
+        outputs=outputs,
+        parameters=parameters,
+        reference=tuple(float(reference.get(variable.name, variable.start or 0.0)) for variable in changing),
+        settle=settle,
+        start_time=description.start_time,
+        tolerance=description.tolerance,
+        can_vary_step=description.can_vary_step,
+        restart=chosen,
+    )
+
+
+def _real(description: FmuDescription, name: str, role: str) -> FmuVariable:
+    variable = description.variable(name)
+    if variable.type != "Real":
+        raise FmuError(f"{description.path}: the {role} '{name}' is of type {variable.type}; Real is expected.")
+    return variable
+
+
+def _settable(description: FmuDescription, names: tuple[str, ...], role: str) -> tuple[FmuVariable, ...]:
+    variables = tuple(_real(description, name, role) for name in names)
+    for variable in variables:
+        if not (variable.settable or variable.tunable):
+            raise FmuError(
+                f"{description.path}: the {role} '{variable.name}' cannot be set: it is a {variable.variability}"
+                f" {variable.causality}. Expected a parameter (tunable or fixed) or an input."
+            )
+    return variables
+
+
+def _parameters(description: FmuDescription, values: Mapping[str, float]) -> tuple[tuple[FmuVariable, float], ...]:
+    pairs = tuple((description.variable(name), float(value)) for name, value in values.items())
+    for variable, _ in pairs:
+        if variable.type not in NUMBERS or not variable.settable:
+            raise FmuError(
+                f"{description.path}: the parameter '{variable.name}' cannot be set: it is a {variable.variability}"
+                f" {variable.causality} of type {variable.type}. Expected a number that is settable before start."
+            )
+    return pairs

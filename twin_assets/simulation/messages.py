@@ -1,0 +1,107 @@
+"""What the process of a model and its worker processes say to each other: plain values, pickled through pipes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from twin_assets.simulation.description import FmuVariable
+from twin_assets.simulation.settle import Floats, SettleSettings
+
+Restart = Literal["rollback", "reset"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a worker has to know of an FMU, said once.
+
+    Attributes:
+        folder: where the FMU is extracted.
+        library: its binary.
+        model_identifier: from the model description.
+        guid: from the model description.
+        coefficients: the n inferred variables.
+        inputs: the p operating conditions.
+        outputs: the m predicted variables.
+        parameters: other variables, set before every initialization.
+        reference: (n + p,) coefficients and inputs of the reference state.
+        settle: how to settle.
+        start_time: of the simulation, s.
+        tolerance: of the FMU's solver, None for its own choice.
+        can_vary_step: whether communication steps may differ.
+        restart: what stands between two evaluations.
+        serialized: state to start from instead of the reference's own settled state.
+    """
+
+    folder: Path
+    library: Path
+    model_identifier: str
+    guid: str
+    coefficients: tuple[FmuVariable, ...]
+    inputs: tuple[FmuVariable, ...]
+    outputs: tuple[FmuVariable, ...]
+    parameters: tuple[tuple[FmuVariable, float], ...]
+    reference: tuple[float, ...]
+    settle: SettleSettings
+    start_time: float
+    tolerance: float | None
+    can_vary_step: bool
+    restart: Restart
+    serialized: "SerializedState | None" = None
+
+    def named(self, coefficients: Floats) -> Mapping[str, float]:
+        """Coefficient values (n,) with their names."""
+        names = (variable.name for variable in self.coefficients)
+        return dict(zip(names, coefficients.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class SerializedState:
+    """An FMU's state as bytes, and the simulated time (s) that it belongs to."""
+
+    state: bytes
+    time: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """To a worker: evaluate these rows (k, n) under these inputs (p,), answer each as it is done."""
+
+    rows: Floats
+    inputs: Floats
+
+
+@dataclass(frozen=True)
+class Serialize:
+    """To a worker: answer with the reference's settled state as ``SerializedState``."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To a worker: free the FMU and end."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From a worker: the FMU is loaded and stands where evaluations start."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """From a worker: one row's outputs (m,), the wall time (s) it took, simulated time (s) and steps."""
+
+    outputs: Floats
+    seconds: float
+    simulated_s: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """From a worker, or about one: why there is no answer. ``log`` holds what the FMU said."""
+
+    reason: str
+    log: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason}. The FMU says: {self.log}" if self.log else self.reason

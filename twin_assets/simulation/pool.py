@@ -1,0 +1,212 @@
+"""A batch of evaluations over several worker processes; what fails is tried once more, alone, in a fresh process."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from twin_assets.simulation.messages import Batch, Evaluated, Failure, Ready, Setup
+from twin_assets.simulation.process import WorkerLostError, WorkerProcess
+from twin_assets.simulation.settle import Floats
+
+START_ALLOWANCE_S = 60.0
+WATCH_INTERVAL_S = 0.05
+CHUNKS_PER_WORKER = 8
+
+
+class StartError(Exception):
+    """The FMU does not get as far as its reference state."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class RowError(Exception):
+    """A row failed twice.
+
+    Attributes:
+        row: its index in the batch.
+        failure: of the second try.
+    """
+
+    def __init__(self, row: int, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.row = row
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """The answers to a batch.
+
+    Attributes:
+        outputs: (k, m).
+        seconds: (k,), wall time of each evaluation inside its worker.
+        failed: rows that failed on the first try, and succeeded on the second.
+    """
+
+    outputs: Floats
+    seconds: Floats
+    failed: tuple[int, ...]
+
+
+class _Job:
+    """A batch on its way: chunks of rows still to do, and the answers so far; shared by the workers' threads."""
+
+    def __init__(self, rows: Floats, inputs: Floats, outputs: int, workers: int) -> None:
+        size = max(1, len(rows) // (CHUNKS_PER_WORKER * workers))
+        starts = range(0, len(rows), size)
+        self.rows, self.inputs = rows, inputs
+        self.chunks = deque(range(start, min(start + size, len(rows))) for start in starts)
+        self.outputs: Floats = np.full((len(rows), outputs), np.nan)
+        self.seconds: Floats = np.zeros(len(rows))
+        self.failed: list[int] = []
+
+    def take(self) -> range | None:
+        """The next chunk; None when nothing is left."""
+        try:
+            return self.chunks.popleft()
+        except IndexError:
+            return None
+
+    def store(self, row: int, answer: object) -> None:
+        """Keep one row's answer."""
+        if not isinstance(answer, Evaluated):
+            raise TypeError(f"a worker answered an evaluation with {type(answer).__name__}")
+        self.outputs[row], self.seconds[row] = answer.outputs, answer.seconds
+
+
+class Pool:
+    """Worker processes with one FMU each; a context manager that starts and ends them.
+
+    Args:
+        setup: the FMU and how it is evaluated.
+        workers: how many processes.
+        timeout_s: wall time after which one evaluation counts as hung.
+    """
+
+    def __init__(self, setup: Setup, workers: int, timeout_s: float) -> None:
+        self._setup = setup
+        self._timeout_s = timeout_s
+        self._closed = threading.Event()
+        self._closing = threading.Lock()
+        self._one_batch = threading.Lock()
+        self._workers = [_Slot(setup) for _ in range(workers)]
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="fmu-worker")
+        threading.Thread(target=self._watch, name="fmu-watch", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def evaluate(self, rows: Floats, inputs: Floats) -> BatchResult:
+        """Evaluate rows (k, n) under inputs (p,), each where a worker is free.
+
+        Raises:
+            StartError: if the FMU does not start.
+            RowError: if a row fails twice; of several, the first.
+        """
+        with self._one_batch:
+            job = _Job(rows, inputs, len(self._setup.outputs), len(self._workers))
+            tasks = [self._threads.submit(self._work, slot, job) for slot in self._workers[: len(job.chunks)]]
+            errors = [error for error in (task.exception() for task in tasks) if error is not None]
+        if errors:
+            raise min(errors, key=lambda error: error.row if isinstance(error, RowError) else -1)
+        return BatchResult(job.outputs, job.seconds, tuple(sorted(job.failed)))
+
+    def close(self) -> None:
+        """End all workers: idle ones free their FMU, busy ones are killed."""
+        with self._closing:
+            self._closed.set()
+        for slot in self._workers:
+            slot.end()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for slot in self._workers:
+            slot.process.release()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_INTERVAL_S):
+            now = time.monotonic()
+            for slot in self._workers:
+                slot.process.expire(now)
+
+    def _work(self, slot: "_Slot", job: _Job) -> None:
+        """Take chunks until none is left; an error leaves none to the other workers either."""
+        slot.busy = True
+        try:
+            while (chunk := job.take()) is not None:
+                self._do(slot, job, chunk)
+        except BaseException:
+            job.chunks.clear()
+            raise
+        finally:
+            slot.busy = False
+
+    def _do(self, slot: "_Slot", job: _Job, rows: Sequence[int]) -> None:
+        self._ask(slot, job, rows)
+        for row in rows:
+            try:
+                job.store(row, slot.process.receive(self._timeout_s))
+            except WorkerLostError as error:
+                self._renew(slot, error)
+                self._again(slot, job, row)
+                if row < rows[-1]:
+                    self._do(slot, job, range(row + 1, rows[-1] + 1))
+                return
+
+    def _again(self, slot: "_Slot", job: _Job, row: int) -> None:
+        """The second try of a row, alone in a fresh process."""
+        job.failed.append(row)
+        self._ask(slot, job, (row,))
+        try:
+            job.store(row, slot.process.receive(self._timeout_s))
+        except WorkerLostError as error:
+            self._renew(slot, error)
+            raise RowError(row, error.failure) from error
+
+    def _ask(self, slot: "_Slot", job: _Job, rows: Sequence[int]) -> None:
+        try:
+            slot.wait_until_ready(self._timeout_s + START_ALLOWANCE_S)
+        except WorkerLostError as error:
+            self._renew(slot, error)
+            raise StartError(error.failure) from error
+        slot.process.send(Batch(job.rows[rows[0] : rows[-1] + 1], job.inputs))
+
+    def _renew(self, slot: "_Slot", lost: WorkerLostError) -> None:
+        """A fresh process in place of a dead one, unless the pool is being closed."""
+        with self._closing:
+            if self._closed.is_set():
+                raise lost
+            slot.process, slot.ready = WorkerProcess(self._setup), False
+
+
+class _Slot:
+    """A place for a worker process, which may be replaced."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.process = WorkerProcess(setup)
+        self.ready = False
+        self.busy = False
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait for the process's first message, once."""
+        if not self.ready:
+            self.ready = isinstance(self.process.receive(timeout_s), Ready)
+
+    def end(self) -> None:
+        """Ask the process to stop, or kill it in the midst of its work."""
+        if self.busy or not self.ready:
+            self.process.kill()
+        else:
+            self.process.stop()

@@ -1,0 +1,209 @@
+r"""When is a model settled, and where would it end: pure, on whatever can be advanced in time.
+
+A transient that dies out as a sum of :math:`a_i e^{-\lambda_i t}` is left, after some time, with its slowest mode. From
+the differences :math:`d_0, d_1` of the outputs over two successive steps follows that mode's decay, and with it what is
+still to come; "a small change per step" instead takes a slow mode for the end. For equal steps the decay over a step is
+:math:`r = d_1/d_0` and the rest :math:`d_1 r/(1-r)` (Aitken, 1926). Here each step is twice as long as the one before:
+a solver of variable step crosses long, quiet times almost for nothing, and the total time doubles with every step.
+Then, with :math:`x = e^{-\lambda h_0}`, :math:`d_1/d_0 = x + x^2` and the rest is :math:`d_1 x^2/(1-x^2)`.
+
+What is guarded against:
+
+- a fast mode that hides a slow one: a decay faster than one half is never believed when judging (only when adding the
+  rest), so the last, long step itself must have moved no more than three tolerances;
+- an oscillation whose period divides the steps: one more step off the beat has to move nothing either;
+- dead time at the start: ``MIN_STEPS`` are made before anything is judged;
+- the solver's own noise, which never falls below the tolerance: a short, bounded, trendless stretch is averaged.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MIN_STEPS = 4
+# A power of two of step_s, and short enough that something is left to judge before time is up.
+LONGEST_STEP_OF_MAX = 16
+GOLDEN = 0.6180339887498949  # the number least well met by any ratio of whole numbers
+FASTEST_BELIEVED = 0.5
+SLOWEST_BELIEVED = 0.99
+NOISE_DIFFERENCES = 5
+NOISE_TOLERANCES = 10.0
+LAST_FEW = 4
+
+
+@dataclass(frozen=True)
+class SettleSettings:
+    """How a model is brought to its settled answer.
+
+    Attributes:
+        step_s: first communication step, simulated seconds.
+        max_settle_s: give up after this many simulated seconds.
+        tolerance: settled when the rest of the transient is below this, relative to max(abs(output), nominal).
+    """
+
+    step_s: float = 2.0
+    max_settle_s: float = 3600.0
+    tolerance: float = 1e-7
+
+    @property
+    def longest_step_s(self) -> float:
+        """The step stops doubling here."""
+        doublings = math.floor(math.log2(max(1.0, self.max_settle_s / LONGEST_STEP_OF_MAX / self.step_s)))
+        return self.step_s * 2.0**doublings
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A settled answer.
+
+    Attributes:
+        outputs: (m,), the rest of the transient added.
+        simulated_s: how long the model was simulated.
+        steps: how often it was advanced.
+    """
+
+    outputs: Floats
+    simulated_s: float
+    steps: int
+
+
+class SettleError(Exception):
+    """No settled answer: an output kept moving, or became infinite or NaN; the text says which and how much."""
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What two successive differences say, (m,) each: signed rest, cautious bound of it, time constant (s)."""
+
+    rest: Floats
+    bound: Floats
+    time_constant_s: Floats
+
+
+def settle(
+    advance: Callable[[float], Floats],
+    names: Sequence[str],
+    nominal: Floats,
+    settings: SettleSettings,
+    off_beat_s: float | None = None,
+) -> Settled:
+    """Advance a model until what is left of its transient is below the tolerance, and add that rest.
+
+    Args:
+        advance: simulates so many seconds further and returns the outputs (m,) then.
+        names: of the m outputs, for errors.
+        nominal: (m,), magnitude below which an output's movement counts absolutely.
+        settings: steps, patience and tolerance.
+        off_beat_s: length of the confirming step; by default the golden section of ``step_s``. A model that takes
+            steps of ``step_s`` only wants that.
+
+    Raises:
+        SettleError: if it does not settle within ``max_settle_s``, or an output is not finite.
+    """
+    off_beat_s = settings.step_s * GOLDEN if off_beat_s is None else off_beat_s
+    walk = _Walk(advance, names)
+    step = settings.step_s
+    walk.go(step)
+    judgement = None
+    while walk.elapsed_s < settings.max_settle_s:
+        step = min(2.0 * step, settings.longest_step_s)
+        walk.go(step)
+        if walk.steps < MIN_STEPS or walk.rhythm < 2:  # noqa: PLR2004 - a ratio takes two differences
+            continue
+        judgement = _judge(walk.differences[-2], walk.differences[-1], walk.lengths[-2], walk.lengths[-1])
+        answer = _answer(walk, judgement, settings.tolerance * np.maximum(np.abs(walk.values[-1]), nominal))
+        if answer is not None and _confirmed(walk, answer, nominal, off_beat_s, settings.tolerance):
+            return Settled(answer, walk.elapsed_s, walk.steps)
+    raise SettleError(_unsettled(walk, judgement, nominal, settings))
+
+
+class _Walk:
+    """Outputs seen so far, the differences between them, the steps' lengths; ``rhythm`` counts steps on the beat."""
+
+    def __init__(self, advance: Callable[[float], Floats], names: Sequence[str]) -> None:
+        self._advance = advance
+        self.names = names
+        self.elapsed_s = 0.0
+        self.steps = 0
+        self.rhythm = 0
+        self.values: list[Floats] = []
+        self.differences: list[Floats] = []
+        self.lengths: list[float] = []
+
+    def go(self, step_s: float) -> None:
+        """Make a step and remember what it changed."""
+        value = self._advance(step_s)
+        self.elapsed_s += step_s
+        self.steps += 1
+        if not np.isfinite(value).all():
+            worst = int(np.flatnonzero(~np.isfinite(value))[0])
+            raise SettleError(f"'{self.names[worst]}' became {value[worst]} after {self.elapsed_s:g} simulated s")
+        if self.values:
+            self.differences.append(value - self.values[-1])
+            self.lengths.append(step_s)
+            self.rhythm += 1
+        self.values.append(value)
+
+
+def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _Judgement:
+    """What is left of the transient, from two differences over steps of the same length or the second twice as long."""
+    growth = after_s / before_s
+    never = np.where(after == 0.0, 0.0, np.inf)  # nothing moved, then something does: as slow as can be
+    quotient = np.clip(np.divide(after, before, out=never, where=before != 0.0), 0.0, 2.0)
+    over_before = quotient if growth == 1.0 else (np.sqrt(1.0 + 4.0 * quotient) - 1.0) / 2.0
+    over_before = np.minimum(over_before, SLOWEST_BELIEVED)
+    decay = over_before**growth
+    cautious = np.maximum(over_before, FASTEST_BELIEVED) ** growth
+    with np.errstate(divide="ignore"):
+        time_constant_s = -before_s / np.log(over_before)
+    return _Judgement(after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious), time_constant_s)
+
+
+def _answer(walk: _Walk, judgement: _Judgement, tolerance: Floats) -> Floats | None:
+    """Where the outputs end, or None while any of them is still on its way; ``tolerance`` is absolute, (m,)."""
+    settled = judgement.bound <= tolerance
+    if settled.all():
+        return walk.values[-1] + judgement.rest
+    if len(walk.differences) < NOISE_DIFFERENCES:
+        return None
+    recent = np.stack(walk.differences[-NOISE_DIFFERENCES:])
+    moved = np.abs(recent)
+    trendless = np.abs(recent.sum(axis=0)) <= 0.5 * moved.sum(axis=0)
+    noise = trendless & (moved.max(axis=0) <= NOISE_TOLERANCES * tolerance)
+    if not (settled | noise).all():
+        return None
+    mean = np.mean(walk.values[-NOISE_DIFFERENCES - 1 :], axis=0)
+    return np.where(settled, walk.values[-1] + judgement.rest, mean)
+
+
+def _confirmed(walk: _Walk, answer: Floats, nominal: Floats, off_beat_s: float, tolerance: float) -> bool:
+    """One step off the beat stays at the answer, too."""
+    walk.go(off_beat_s)
+    off = np.abs(walk.values[-1] - answer)
+    if (off <= NOISE_TOLERANCES * tolerance * np.maximum(np.abs(answer), nominal)).all():
+        return True
+    walk.rhythm = 0
+    return False
+
+
+def _unsettled(walk: _Walk, judgement: _Judgement | None, nominal: Floats, settings: SettleSettings) -> str:
+    """Which output moved how much, for the error."""
+    text = f"not settled after {walk.elapsed_s:g} simulated s (max_settle_s {settings.max_settle_s:g})"
+    if judgement is None:
+        return f"{text}: too few steps of {settings.step_s:g} s fit in; raise max_settle_s"
+    value, recent = walk.values[-1], np.stack(walk.differences[-LAST_FEW:])
+    largest = np.abs(recent).max(axis=0)
+    worst = int(np.argmax(largest / np.maximum(np.abs(value), nominal)))
+    text += (
+        f": '{walk.names[worst]}' still moved by up to {largest[worst]:.3g} a step of {walk.lengths[-1]:.3g} s, around"
+        f" {value[worst]:.6g} (tolerance {settings.tolerance:g})"
+    )
+    if abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
+        slow = judgement.time_constant_s[worst]
+        return f"{text}; it creeps (time constant about {slow:.2g} s): raise max_settle_s, or tolerance"
+    return f"{text}; it goes to and fro: there may be no steady state here, or tolerance is below the solver's noise"

@@ -1,0 +1,98 @@
+"""The process that runs an FMU for its parent: ``python -m twin_assets.simulation.worker``.
+
+Standard input and output carry messages; what the FMU prints goes to standard error, a file of the parent's. Imports
+nothing of the parent's program (``multiprocessing`` would import its main module, for example Dagster's).
+"""
+
+import ctypes
+import os
+import pickle
+import queue
+import shutil
+import signal
+import threading
+import time
+from typing import IO
+
+from twin_assets.simulation.instance import Instance, InstanceError
+from twin_assets.simulation.messages import Batch, Evaluated, Failure, Ready, Serialize, Setup
+
+ORPHAN_GRACE_S = 1.0
+
+
+def main() -> None:
+    """Load the FMU that the first message describes and answer the messages that follow, until one says stop."""
+    # Ctrl-C in a terminal reaches the whole process group; ending the workers is the parent's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = _take_pipes()
+    setup: Setup = pickle.load(requests)  # noqa: S301 - from the parent's own pipe
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests, setup, inbox), daemon=True).start()
+    try:
+        instance = Instance(setup)
+        _say(answers, Ready())
+        _serve(instance, inbox, answers)
+    except InstanceError as error:
+        _flush_c()
+        _say(answers, Failure(str(error), error.log))
+
+
+def _serve(instance: Instance, inbox: "queue.SimpleQueue[object]", answers: IO[bytes]) -> None:
+    while True:
+        match inbox.get():
+            case Batch(rows, inputs):
+                for row in rows:
+                    _forget_output()
+                    begun = time.perf_counter()
+                    settled = instance.evaluate(row, inputs)
+                    seconds = time.perf_counter() - begun
+                    _say(answers, Evaluated(settled.outputs, seconds, settled.simulated_s, settled.steps))
+            case Serialize():
+                _say(answers, instance.serialize())
+            case _:
+                instance.close()
+                return
+
+
+def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and output for us alone; what the FMU prints goes where errors go."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def _listen(requests: IO[bytes], setup: Setup, inbox: "queue.SimpleQueue[object]") -> None:
+    """Pass messages on. A pipe that ends without a stop means that the parent was killed: then end, FMU or not."""
+    try:
+        while True:
+            inbox.put(pickle.load(requests))  # noqa: S301 - from the parent's own pipe
+    except EOFError:
+        inbox.put(None)
+        time.sleep(ORPHAN_GRACE_S)
+        shutil.rmtree(setup.folder, ignore_errors=True)
+        os._exit(1)
+
+
+def _say(answers: IO[bytes], message: object) -> None:
+    pickle.dump(message, answers, protocol=pickle.HIGHEST_PROTOCOL)
+    answers.flush()
+
+
+def _forget_output() -> None:
+    """Keep the file of printed text short: only the failing evaluation's is of interest."""
+    if os.lseek(1, 0, os.SEEK_CUR) > 0:
+        os.ftruncate(1, 0)
+        os.lseek(1, 0, os.SEEK_SET)
+
+
+def _flush_c() -> None:
+    """Write out what the FMU printed through C's buffered streams."""
+    if os.name == "posix":
+        ctypes.CDLL(None).fflush(None)
+
+
+if __name__ == "__main__":
+    main()
