@@ -169,9 +169,9 @@ def _measured_panel(
     panels.frame_panel(panel, (min([low, *values[used]]), max([high, *values[used]])))
     by_time = predicted.drop_duplicates("time").set_index("time")[f"{name}_predicted"]
     rest = (values - by_time.reindex(frame["time"]).to_numpy(dtype=float)) / measurement.noise_std
-    strip.plot(times[used], rest[used], ".", color=INK, markersize=2.0, alpha=0.75)
-    # What has no trusted value stands on the lower edge; an outlier at the edge that it left by.
+    # What has no trusted value stands on the lower edge; what lies beyond the strip, at the edge that it left by.
     heights = np.clip(np.where(np.isnan(rest), -STRIP_SIGMAS, rest), -STRIP_SIGMAS, STRIP_SIGMAS)
+    strip.plot(times[used], heights[used], ".", color=INK, markersize=2.0, alpha=0.75)
     for reason, entry in REASONS.items():
         hit = reasons == reason
         strip.plot(times[hit], heights[hit], entry.marker, color=entry.color, markersize=4.0, zorder=3, clip_on=False)

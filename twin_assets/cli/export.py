@@ -1,0 +1,125 @@
+"""``twin export``: a twin's table as CSV or Parquet."""
+
+import os
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from twin_assets.cli.arguments import UTC_TIME, ordered_range
+from twin_assets.errors import TwinError
+from twin_assets.home import Home, home_from, twins_path_from
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_file import load_twin
+from twin_assets.store import Store
+from twin_assets.windows import WindowGrid
+
+# What people ask for, and the stage that keeps it.
+TABLES = {
+    "telemetry": "telemetry",
+    "observations": "observations",
+    "coefficients": "calibrated_coefficients",
+    "virtual_sensors": "virtual_sensors",
+}
+
+
+@click.command(short_help="A table as CSV or Parquet.")
+@click.argument("name")
+@click.argument("table", type=click.Choice(list(TABLES)))
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), help="Default: what FILE ends in, or csv.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
+@click.option("--from", "start", type=UTC_TIME, help="First time (UTC).")
+@click.option("--to", "end", type=UTC_TIME, help="End of the range, exclusive (UTC).")
+def command(
+    name: str,
+    table: str,
+    kind: str | None,
+    output: Path | None,
+    start: pd.Timestamp | None,
+    end: pd.Timestamp | None,
+) -> None:
+    """Export a table of twin NAME as it was last materialized.
+
+    coefficients and virtual_sensors are wide: unit, time, and for each quantity its estimate, standard deviation
+    (_std) and 95 % interval (_lower, _upper). telemetry is long: unit, property, time, value, quality.
+    """
+    ordered_range(start, end)
+    kind = kind or ("parquet" if output is not None and output.suffix == ".parquet" else "csv")
+    if output is None and kind == "parquet":
+        raise TwinError("Parquet is not for standard output; name a file with -o FILE.parquet.")
+    home = home_from(os.environ)
+    spec = load_twin(name, twins_path_from(os.environ)).spec
+    data = encode(read_table(home, spec, table, start, end), kind)
+    if output is None:
+        _to_stdout(data)
+        return
+    write_atomically(output, data)
+    click.echo(f"{output}: {table} of twin '{spec.name}'", err=True)
+
+
+def read_table(
+    home: Home, spec: TwinSpec, table: str, start: pd.Timestamp | None, end: pd.Timestamp | None
+) -> pd.DataFrame:
+    """A twin's table over all its windows, rows with ``start <= time < end``.
+
+    Raises:
+        TwinError: if there is nothing yet, or nothing in that range.
+    """
+    store, stage, grid = Store(home.store_path), TABLES[table], WindowGrid.of(spec)
+    keys = store.keys(spec.name, stage)
+    if not keys:
+        raise TwinError(
+            f"{home.root}: twin '{spec.name}' has no {table} yet. Run 'twin run {spec.name}' first, or choose the home"
+            " that holds them with --home."
+        )
+    windows = [grid.parse(key) for key in keys]
+    wanted = [w.key for w in windows if (start is None or w.end > start) and (end is None or w.start < end)]
+    frame = store.read_many(spec.name, stage, wanted)
+    if wanted:
+        inside = pd.Series(data=True, index=frame.index)
+        inside &= True if start is None else frame["time"] >= start
+        inside &= True if end is None else frame["time"] < end
+        frame = frame[inside]
+    if frame.empty:
+        held = f"{windows[0].start:%Y-%m-%dT%H:%M} to {windows[-1].end:%Y-%m-%dT%H:%M} UTC"
+        raise TwinError(f"twin '{spec.name}' has no {table} in that range; its windows cover {held}.")
+    return frame.reset_index(drop=True)
+
+
+def encode(frame: pd.DataFrame, kind: str) -> bytes:
+    """A table as the bytes of a file."""
+    buffer = BytesIO()
+    if kind == "parquet":
+        frame.to_parquet(buffer, index=False)
+    else:
+        frame.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        TwinError: if it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise TwinError(
+            f"{path}: cannot be written ({error.strerror or error}). Name a file in a folder that is there and that you"
+            " may write to."
+        ) from error
+
+
+def _to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (``| head``) has what it wanted; Python would complain once more while it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
