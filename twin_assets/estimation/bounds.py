@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin_assets.estimation.gaussian import Gaussian, frozen
+from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, linearized
 from twin_assets.model import Floats
 
 # The clamp bends over about three of these on either side of the bound, a little more than the prior's width: small
@@ -102,6 +102,18 @@ def to_state(values: Floats, coefficients: Coefficients) -> Floats:
         below = np.log(-np.expm1((coefficients.lower - values) / scale))
         above = np.log(-np.expm1((values - coefficients.upper) / scale))
     return np.asarray(values + scale * (below - above), dtype=np.float64)
+
+
+def clamp_slope(state: Floats, coefficients: Coefficients) -> Floats:
+    """(..., n) derivative of ``to_physical``, between 0 and 1."""
+    below = np.exp(-np.logaddexp(0.0, (state - coefficients.lower) / coefficients.scale))
+    above = np.exp(-np.logaddexp(0.0, (coefficients.upper - state) / coefficients.scale))
+    return np.asarray(1.0 - below - above, dtype=np.float64)
+
+
+def physical(state: Gaussian, coefficients: Coefficients) -> Linearized:
+    """The clamp, statistically linearized: moments of the coefficients and how they go with the states."""
+    return linearized(state, lambda points: to_physical(points, coefficients) - points)
 
 
 def prior(coefficients: Coefficients) -> Gaussian:

@@ -1,35 +1,32 @@
-"""How the coefficients move between observations: a random walk that the bounds reflect.
+"""How the state moves between observations: a random walk that the bounds push back.
 
 Belongs here: the time update. It knows elapsed time, never the count of samples.
 """
 
 import numpy as np
 
-from twin_assets.estimation.bounds import Coefficients, to_physical, to_state
-from twin_assets.estimation.gaussian import Gaussian, standard_nodes
+from twin_assets.estimation.bounds import Coefficients
+from twin_assets.estimation.gaussian import Gaussian, linearized
 from twin_assets.model import Floats
 
-# The reflection is rounded off within this many standard deviations of the walk: the spacing of the quadrature's
-# nodes, which cannot see more detail. It keeps the walk from ending on the bound itself, infinitely far away in z.
-_ROUNDING = 0.25
-_STATE_NODES = 31
-# Even: no node at zero, where a state deep beyond the bound would stay what it was.
-_WALK_NODES = 32
+# Beyond this many scales from a bound the push is below the rounding of z.
+_INTERIOR = 36.0
 
 
 def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -> Gaussian:
     """The prior of the next observation: what was known, moved on by elapsed time.
 
-    Without bounds, or far from them, this is the random walk, P + drift^2 t. At a bound it is not enough to let z walk:
-    where nothing is learnt (a healthy bearing) z would wander ever deeper beyond the bound and not come back when the
-    bearing wears. The coefficient cannot do that: it walks in physical units and is reflected. So the moments of
+    Away from bounds this is the plain random walk, P + drift^2 t. Beyond a bound it is not enough to let z walk: where
+    nothing is learnt (a healthy bearing, for months) z would wander ever deeper and not come back when the bearing
+    wears. The coefficient cannot do that: it is reflected. So z follows the Langevin equation whose stationary law is
+    the one of a uniformly distributed coefficient, p(z) = db/dz,
 
-        z' = to_state(reflected(to_physical(z) + N(0, drift^2 t)))
+        dz = (drift^2 / 2) (log p)'(z) dt + drift dW:
 
-    are matched (statistical linearization: Gelb 1974, section 6.2): mean, variance and the covariance with z of every
-    coefficient by Gauss-Hermite quadrature, the covariances among them through the matched slope. However deep z was,
-    after elapsed time it is as near to the bound as the walk brings the coefficient; and there is no step size in it,
-    long outages included.
+    a push of drift^2 / (2 s) back towards the range, which fades within a few scales s inside of the bound. It has no
+    parameter of its own. Observations of a coefficient on its bound take z as deep as they can still tell and about a
+    scale more; the push holds it there. It is integrated exactly over the elapsed time (see ``_push``), its moments are
+    matched by statistical linearization, and then drift^2 t is added.
 
     Args:
         posterior: of the n states.
@@ -39,44 +36,35 @@ def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -
     Returns:
         Prior of the n states.
     """
-    walk_std = coefficients.drift_std_per_sqrt_hour * np.sqrt(elapsed_h)
-    bounded = np.isfinite(coefficients.lower) | np.isfinite(coefficients.upper)
-    if not (bounded & (walk_std > 0.0)).any():
-        return Gaussian(posterior.mean, posterior.cov + np.diag(walk_std**2))
-    (state_nodes, state_weights), (walk_nodes, walk_weights) = standard_nodes(_STATE_NODES), standard_nodes(_WALK_NODES)
-    xi = state_nodes[:, np.newaxis, np.newaxis]
-    weights = state_weights[:, np.newaxis] * walk_weights
-    before = posterior.mean + xi * posterior.std
-    walked = walk_nodes[:, np.newaxis] * walk_std
-    # The change that is left to do beside the plain walk, so that nothing is rounded where there is none.
-    reflection = _reflection(before, walked, walk_std, coefficients)
-    shift = np.tensordot(weights, reflection, axes=2)
-    slope = np.tensordot(weights, xi * reflection, axes=2) / posterior.std
-    rest = walked + reflection - shift - slope * xi * posterior.std
-    gain = 1.0 + slope
-    cov = gain[:, np.newaxis] * posterior.cov * gain + np.diag(np.tensordot(weights, rest**2, axes=2))
-    return Gaussian(posterior.mean + shift, cov)
+    walked = np.diag(coefficients.drift_std_per_sqrt_hour**2 * elapsed_h)
+    pushed = linearized(posterior, lambda state: _push(state, elapsed_h, coefficients))
+    return Gaussian(pushed.mean, pushed.cov + walked)
 
 
-def _reflection(before: Floats, walked: Floats, walk_std: Floats, coefficients: Coefficients) -> Floats:
-    """(q, r, n) by how much states (q, 1, n) end elsewhere than at ``before + walked`` (r, n)."""
-    start = to_physical(before, coefficients)
-    end = _reflected(start + walked, walk_std, coefficients)
-    return to_state(end, coefficients) - before - walked
+def _push(state: Floats, elapsed_h: float, coefficients: Coefficients) -> Floats:
+    """By how much the bounds move states (q, n) within the elapsed time.
+
+    With x = (z - lo) / s and p = sigmoid(x) the noise-free equation is dx/dt = r / (1 + exp(x)), r = drift^2 / (2 s^2).
+    It separates: x + exp(x) grows by r t. Each bound acts on its half of the range.
+    """
+    scale = coefficients.scale
+    growth = elapsed_h * (coefficients.drift_std_per_sqrt_hour / scale) ** 2 / 2.0
+    from_lower = (state - coefficients.lower) / scale
+    from_upper = (coefficients.upper - state) / scale
+    near = np.minimum(from_lower, from_upper)
+    moves = (near < _INTERIOR) & (growth > 0.0)
+    x = np.where(moves, near, 0.0)
+    # The two pushes meet in the middle of the range, where neither may overshoot.
+    middle = np.maximum((from_lower + from_upper) / 2.0, x)
+    away = np.where(moves, np.minimum(_solved(x + np.exp(x) + growth), middle) - x, 0.0)
+    return np.asarray(scale * np.where(from_lower <= from_upper, away, -away), dtype=np.float64)
 
 
-def _reflected(values: Floats, walk_std: Floats, coefficients: Coefficients) -> Floats:
-    lower, upper = coefficients.lower, coefficients.upper
-    width = upper - lower
-    # Into the range by reflection at both bounds: a triangle wave; at one bound the absolute value.
-    one_sided = ~np.isfinite(width)
-    period = np.where(one_sided, 1.0, width)
-    wave = lower + np.abs(np.mod(values - lower + period, 2 * period) - period)
-    with np.errstate(invalid="ignore"):
-        left = np.where(np.isfinite(lower), lower + np.abs(values - lower), values)
-        single = np.where(np.isfinite(upper), upper - np.abs(upper - values), left)
-    inside = np.where(one_sided, single, wave)
-    eps = np.maximum(np.minimum(_ROUNDING * walk_std, width / 20), 1e-300)
-    return inside + eps * (
-        np.log1p(np.exp(-2 * (inside - lower) / eps)) - np.log1p(np.exp(-2 * (upper - inside) / eps))
-    )
+def _solved(k: Floats) -> Floats:
+    """The x of x + exp(x) = k, by the Wright omega function (Corless and Jeffrey 2002)."""
+    from scipy.special import wrightomega
+
+    omega = wrightomega(k)
+    # Two forms of the same number: each keeps the digits that the other one loses.
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.where(k > 0.0, np.log(omega), k - omega), dtype=np.float64)

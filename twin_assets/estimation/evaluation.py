@@ -1,11 +1,11 @@
-"""From unbounded states to the model's outputs.
+"""Runs of the model.
 
 Belongs here: the only calls of a model, and what is checked about them.
 """
 
 import numpy as np
 
-from twin_assets.estimation.bounds import Coefficients, to_physical
+from twin_assets.estimation.bounds import Coefficients
 from twin_assets.model import EvaluationError, Floats, PredictiveModel
 
 
@@ -23,14 +23,13 @@ def check(model: PredictiveModel, inputs: Floats, coefficients: Coefficients) ->
         raise ValueError(f"inputs must be finite, found {inputs} for {model.inputs}")
 
 
-def outputs_of(states: Floats, inputs: Floats, model: PredictiveModel, coefficients: Coefficients) -> Floats:
+def outputs_of(values: Floats, inputs: Floats, model: PredictiveModel) -> Floats:
     """Run the model, all rows in one batch.
 
     Args:
-        states: (k, n) unbounded; the first row serves as the model's anchor.
+        values: (k, n) coefficients, physical units; the first row serves as the model's anchor.
         inputs: (p,) physical units.
         model: to run.
-        coefficients: bounds.
 
     Returns:
         (k, m) finite outputs.
@@ -39,14 +38,13 @@ def outputs_of(states: Floats, inputs: Floats, model: PredictiveModel, coefficie
         EvaluationError: if the model fails, or answers with what is not finite.
         ValueError: if the answer has the wrong shape.
     """
-    values = to_physical(states, coefficients)
     outputs = np.asarray(model.evaluate(values, inputs), dtype=np.float64)
-    if outputs.shape != (len(states), len(model.outputs)):
-        raise ValueError(f"outputs have shape {outputs.shape}, expected {(len(states), len(model.outputs))}")
+    if outputs.shape != (len(values), len(model.outputs)):
+        raise ValueError(f"outputs have shape {outputs.shape}, expected {(len(values), len(model.outputs))}")
     finite = np.isfinite(outputs)
     if not finite.all():
         row, column = (int(index) for index in np.argwhere(~finite)[0])
-        failing = dict(zip(coefficients.names, values[row].tolist(), strict=True))
+        failing = dict(zip(model.coefficients, values[row].tolist(), strict=True))
         raise EvaluationError(
             f"the model's output '{model.outputs[column]}' is {outputs[row, column]} at {failing}, where a finite"
             " number is expected; check the bounds of the coefficients and the inputs",

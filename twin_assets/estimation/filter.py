@@ -6,13 +6,15 @@ Belongs here: the order of things. The mathematics is in the modules beside it.
 import numpy as np
 
 from twin_assets.estimation import bounds
-from twin_assets.estimation.bounds import Coefficients
+from twin_assets.estimation.affine import cloud, fitted
+from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.drift import drifted
 from twin_assets.estimation.evaluation import check, outputs_of
-from twin_assets.estimation.gate import decide
-from twin_assets.estimation.gaussian import sigma_points
+from twin_assets.estimation.gate import Prediction, decide
+from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
-from twin_assets.estimation.update import Prediction
+from twin_assets.estimation.update import evidence
 from twin_assets.model import Floats, PredictiveModel
 
 _NS_PER_HOUR = 3_600_000_000_000
@@ -23,7 +25,7 @@ def prior(coefficients: Coefficients) -> FilterState:
     return FilterState(None, bounds.prior(coefficients))
 
 
-def filter_step(  # noqa: PLR0913 - all that a pure step depends on
+def filter_step(
     state: FilterState,
     time_ns: int,
     observation: Floats,
@@ -63,23 +65,30 @@ def filter_step(  # noqa: PLR0913 - all that a pure step depends on
         nothing = np.full(m, np.nan)
         return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0)
 
-    def predict(states: Floats) -> Floats:
-        return outputs_of(states, inputs, model, coefficients)[:, :m]
+    def predict(values: Floats) -> Floats:
+        return outputs_of(values, inputs, model)[:, :m] / settings.noise_std
 
-    points, weights = sigma_points(before)
-    prediction = Prediction(points, weights, predict(points))
-    decision = decide(before, prediction, np.where(measured, observation, np.nan), predict, settings)
+    prediction = _predicted(before, predict, coefficients)
+    seen = observation / settings.noise_std
+    decision = decide(prediction, np.where(measured, seen, np.nan), settings)
+    expected = evidence(prediction.believed, prediction.model, np.where(measured, seen, np.nan))
     return Step(
         time_ns=time_ns,
         posterior=decision.posterior,
-        innovation=np.where(measured, observation - prediction.mean, np.nan),
-        innovation_std=prediction.spread(settings.noise_std),
+        innovation=expected.residual * settings.noise_std,
+        innovation_std=np.sqrt(np.diag(expected.cov)) * settings.noise_std,
         nis=decision.nis,
         dof=int(decision.used.sum()),
         reasons=_reasons(measured, decision.used),
         method=decision.method,
-        model_runs=len(points) + decision.batches * (before.mean.size + 1),
+        model_runs=2 * before.mean.size + 1 + decision.model_runs,
     )
+
+
+def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction:
+    believed = physical(before, coefficients)
+    points, root = cloud(believed, coefficients)
+    return Prediction(before, believed, fitted(points, root, predict(points)), predict, coefficients)
 
 
 def _reasons(measured: np.ndarray, used: np.ndarray) -> tuple[str, ...]:

@@ -7,14 +7,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin_assets.estimation.gaussian import Gaussian
-from twin_assets.estimation.iterated import Explanation, Predict, Problem, explain
+from twin_assets.estimation.affine import Affine
+from twin_assets.estimation.bounds import Coefficients
+from twin_assets.estimation.gaussian import Gaussian, Linearized
+from twin_assets.estimation.iterated import LINE, Predict, Trial, explain, problem
 from twin_assets.estimation.state import FilterSettings
-from twin_assets.estimation.update import Prediction, evidence, updated
+from twin_assets.estimation.update import Evidence, evidence, updated
 from twin_assets.model import Floats
 
 # Linearizations spent on one surprising observation, over all hypotheses; a kink takes about five.
-_BATCHES = 10
+_LINEARIZATIONS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is known before an observation is looked at.
+
+    Attributes:
+        prior: of the n states.
+        believed: moments of the coefficients.
+        model: affine, of m whitened outputs.
+        predict: whitened outputs (k, m) of further coefficients (k, n).
+        coefficients: bounds.
+    """
+
+    prior: Gaussian
+    believed: Linearized
+    model: Affine
+    predict: Predict
+    coefficients: Coefficients
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,35 +47,28 @@ class Decision:
         nis: of the used channels; of an iterated update the cost of the explanation, which has the same law.
         used: (m,) bool.
         method: "ukf", "iterated" or "prediction".
-        batches: further model evaluations, n+1 rows each.
+        model_runs: further rows evaluated.
     """
 
     posterior: Gaussian
     nis: float
     used: np.ndarray
     method: str
-    batches: int
+    model_runs: int
 
 
-def decide(
-    prior: Gaussian,
-    prediction: Prediction,
-    observation: Floats,
-    predict: Predict,
-    settings: FilterSettings,
-) -> Decision:
+def decide(prediction: Prediction, observation: Floats, settings: FilterSettings) -> Decision:
     """Update with every channel that can be believed.
 
     The gate is a chi-square quantile on the Mahalanobis distance of the whole innovation. What fails it was improbable
     at p = ``gate_probability``, and two kinds of causes compete.
 
     - The coefficients moved and the model is nonlinear (a roller begins to slip). The cost of the best explanation,
-      prior term plus measurement term, has the law of the NIS, of which it is the generalisation: in a linear model the
-      two are equal. So it has to pass the same gate; an explanation that asks for a jump which drift does not allow
-      fails by its prior term.
-    - A channel is wrong, which is given the prior probability p. Dropping one is worth it where it takes more off the
-      cost than the one-channel gate at p: then the odds are for the broken channel. Without this a single outlier could
-      hide in the slack that many good channels leave in the gate.
+      prior term plus measurement term, is what the NIS generalises to: in a linear model the two are equal. So it has
+      to pass the same gate; an explanation that asks for a jump which drift does not allow fails by its prior term.
+    - A channel is wrong, which is given the prior probability p: believed when the other is less probable than that.
+      The doubt goes to the coefficients on purpose. A wrong jump is taken back by the next good observation; a roller
+      that slips and whose speed is gated as an outlier stays an outlier, ever farther from what the rest then says.
 
     If the coefficients do not explain it, the channel whose removal leaves the least unexplained is gated, by the
     prediction or by the linearization at the best explanation, whichever leaves less (the first sees an outlier that
@@ -62,40 +76,46 @@ def decide(
     rest.
 
     Args:
-        prior: of the n states.
-        prediction: its sigma points through the model.
-        observation: (m,) NaN where missing.
-        predict: the measured outputs of further states.
-        settings: noise and gate.
+        prediction: what the observation is held against.
+        observation: (m,) whitened, NaN where missing.
+        settings: the gate.
     """
     used = np.isfinite(observation)
-    spent, known = 0, prediction
+    spent = runs = 0
     while used.any():
-        innovation = evidence(prediction, observation, settings.noise_std, used)
+        innovation, plain = _plain(prediction, observation, used)
         threshold = settings.gate(int(used.sum()))
         if innovation.nis <= threshold:
-            posterior = updated(prior, prediction, observation, settings.noise_std, used)
-            return Decision(posterior, innovation.nis, used, "ukf", spent)
+            return Decision(plain, innovation.nis, used, "ukf", runs)
         left = innovation.nis_without_each()
-        if spent < _BATCHES:
-            task = Problem(prior, np.linalg.cholesky(prior.cov), observation, settings.noise_std, used, predict)
-            found = explain(task, known, float(np.sqrt(threshold)), _BATCHES - spent)
-            spent += found.batches
-            left = np.minimum(left, found.evidence.nis_without_each())
-            if found.cost <= threshold and found.cost - left.min() <= settings.gate(1):
-                return Decision(found.posterior, found.cost, used, "iterated", spent)
-            known = _with(known, found)
+        if spent < _LINEARIZATIONS:
+            best, took = _explained(
+                prediction, plain, observation, used, float(np.sqrt(threshold)), _LINEARIZATIONS - spent
+            )
+            spent += took
+            runs += LINE.size + took * (prediction.prior.mean.size + 1)
+            if best.cost <= threshold:
+                posterior = updated(prediction.prior, best.model, observation[used], prediction.coefficients)
+                return Decision(posterior, best.cost, used, "iterated", runs)
+            left = np.minimum(left, best.evidence().nis_without_each())
         used = _without(used, int(np.argmin(left)))
-    return Decision(prior, 0.0, used, "prediction", spent)
+    return Decision(prediction.prior, 0.0, used, "prediction", runs)
 
 
-def _with(known: Prediction, found: Explanation) -> Prediction:
-    """Add the best explanation to where the next search may start."""
-    return Prediction(
-        np.vstack([known.points, found.posterior.mean]),
-        np.append(known.weights, 0.0),
-        np.vstack([known.outputs, found.outputs]),
-    )
+def _plain(prediction: Prediction, observation: Floats, used: np.ndarray) -> tuple[Evidence, Gaussian]:
+    model, seen = prediction.model.only(used), observation[used]
+    posterior = updated(prediction.prior, model, seen, prediction.coefficients)
+    return evidence(prediction.believed, model, seen), posterior
+
+
+def _explained(
+    prediction: Prediction, plain: Gaussian, observation: Floats, used: np.ndarray, radius: float, budget: int
+) -> tuple[Trial, int]:
+    def predict(values: Floats) -> Floats:
+        return prediction.predict(values)[:, used]
+
+    task = problem(prediction.prior, observation[used], predict, prediction.coefficients)
+    return explain(task, plain, radius, budget)
 
 
 def _without(used: np.ndarray, place: int) -> np.ndarray:

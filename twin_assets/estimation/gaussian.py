@@ -73,7 +73,8 @@ def sigma_points(gaussian: Gaussian) -> tuple[Floats, Floats]:
         gaussian: of n dimensions; a covariance that is not positive definite raises ``numpy.linalg.LinAlgError``.
 
     Returns:
-        Points (2n+1, n), the mean first; weights (2n+1,), nonnegative, summing to one.
+        Points (2n+1, n), the mean first, then mean + r * column and mean - r * column for the columns of the lower
+        Cholesky factor; weights (2n+1,), nonnegative, summing to one.
     """
     rule = _rule(gaussian.mean.size)
     points: Floats = rule.sigma_points(gaussian.mean, gaussian.cov)
@@ -87,20 +88,44 @@ def sigma_radius(n: int) -> float:
 
 
 @cache
-def standard_nodes(count: int) -> tuple[Floats, Floats]:
-    """Gauss-Hermite quadrature of the standard normal: nodes (count,) and weights (count,) summing to one."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
-    return frozen(nodes), frozen(weights / weights.sum())
+def _nodes() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
+    return frozen(nodes[:, np.newaxis]), frozen(weights / weights.sum())
 
 
-def marginal_moments(gaussian: Gaussian, function: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (n,) of an elementwise function of each marginal, by quadrature.
+@dataclass(frozen=True, eq=False)
+class Linearized:
+    """An elementwise function f of a Gaussian z, statistically linearized: f(z) = mean + slope (z - z_mean) + rest.
+
+    Attributes:
+        mean: (n,) of f(z).
+        slope: (n,) the best ones in the mean square.
+        rest_var: (n,) variance of what is not linear; not correlated with z.
+        cov: (n, n) of f(z); its diagonal is exact.
+    """
+
+    mean: Floats
+    slope: Floats
+    rest_var: Floats
+    cov: Floats
+
+
+def linearized(gaussian: Gaussian, change: Callable[[Floats], Floats]) -> Linearized:
+    """Statistical linearization of f(z) = z + change(z), elementwise (Gelb 1974, section 6.2; Ito and Xiong 2000).
+
+    The moments of every marginal come from Gauss-Hermite quadrature; slope and rest carry them over to the covariance,
+    which stays positive definite. Where there is no change nothing is rounded.
 
     Args:
         gaussian: of n dimensions.
-        function: elementwise over the last axis, (q, n) -> (q, n).
+        change: elementwise over the last axis, (q, n) -> (q, n).
     """
-    nodes, weights = standard_nodes(_QUADRATURE_NODES)
-    values = function(gaussian.mean + nodes[:, np.newaxis] * gaussian.std)
-    mean = weights @ values
-    return mean, np.sqrt(weights @ (values - mean) ** 2)
+    nodes, weights = _nodes()
+    std = gaussian.std
+    changes = change(gaussian.mean + nodes * std)
+    shift = weights @ changes
+    bend = weights @ (nodes * changes) / std
+    rest_var = weights @ (changes - shift - nodes * (bend * std)) ** 2
+    slope = 1.0 + bend
+    cov = slope[:, np.newaxis] * gaussian.cov * slope + np.diag(rest_var)
+    return Linearized(gaussian.mean + shift, slope, rest_var, cov)

@@ -1,7 +1,7 @@
 """Can the coefficients explain a surprising observation? The maximum-a-posteriori update.
 
 Belongs here: the search for the coefficients that explain it best, by Levenberg and Marquardt's method. Whether that
-explanation is believed is decided in ``filter``.
+explanation is believed is decided in ``gate``.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twin_assets.estimation.affine import Affine
+from twin_assets.estimation.bounds import Coefficients, clamp_slope, to_physical
 from twin_assets.estimation.gaussian import Gaussian
-from twin_assets.estimation.update import Evidence, Prediction, symmetric
+from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats
 
 Predict = Callable[[Floats], Floats]
 
-# Finite differences reach this far, in prior standard deviations: far above the model's own settling error, well
-# within the width of what is searched.
+# Where the search starts from, as fractions of the plain update.
+LINE = np.array([0.0, 0.125, 0.25, 0.5, 1.0])
+# Finite differences reach at most this far, in prior standard deviations, and at least so many scales of the clamp: far
+# above the model's own settling error.
 _DIFFERENCE = 0.1
-# Converged when the linearized model promises less than this off the cost: the mean is then within a tenth of a
-# posterior standard deviation of the optimum.
-_TOLERANCE = 1e-2
+_SMALLEST_STEP = 0.01
+# Converged when a step promises or changes less than this of the cost: less than half a posterior standard deviation,
+# and the final update takes most of that.
+_TOLERANCE = 0.2
+# Trust region (Nocedal and Wright 2006, algorithm 4.1): the first radius in prior standard deviations, and which
+# fraction of the promise makes it smaller or larger.
 _FIRST_RADIUS = 1.0
+_POOR, _GOOD = 0.25, 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,49 +39,38 @@ class Problem:
     Attributes:
         prior: of the n states.
         root: (n, n) lower Cholesky factor of its covariance.
-        observation: (m,) finite where used.
-        noise_std: (m,).
-        used: (m,) bool.
-        predict: the measured outputs (k, m) of states (k, n).
+        observation: (m,) whitened, of the used channels.
+        predict: the whitened outputs (k, m) of those channels for coefficients (k, n).
+        coefficients: bounds.
     """
 
     prior: Gaussian
     root: Floats
     observation: Floats
-    noise_std: Floats
-    used: np.ndarray
     predict: Predict
-
-    def residual(self, outputs: Floats) -> Floats:
-        """(k, m) outputs to (k, m_used) whitened residuals."""
-        return np.asarray(((self.observation - outputs) / self.noise_std)[:, self.used], dtype=np.float64)
+    coefficients: Coefficients
 
 
 @dataclass(frozen=True, eq=False)
-class Linearized:
+class Trial:
     """The model near one point: residual(xi + d) = residual - slope d.
 
     Attributes:
         xi: (n,) whitened state.
-        residual: (m_used,) whitened.
-        slope: (m_used, n) by forward differences.
-        outputs: (m,) at xi, physical units.
+        residual: (m,) whitened.
+        slope: (m, n) per whitened state.
+        model: the same, affine in the coefficients.
     """
 
     xi: Floats
     residual: Floats
     slope: Floats
-    outputs: Floats
+    model: Affine
 
     @property
     def cost(self) -> float:
-        """-2 log posterior up to a constant; at the truth chi-square with m_used degrees of freedom if h is linear."""
+        """-2 log posterior up to a constant; its minimum has the law of the NIS where the model is linear."""
         return float(self.xi @ self.xi + self.residual @ self.residual)
-
-    @property
-    def information(self) -> Floats:
-        """(n, n) Gauss-Newton information of xi, prior included."""
-        return np.eye(self.xi.size) + self.slope.T @ self.slope
 
     def evidence(self) -> Evidence:
         """The innovation that this linearization sees from the prior's mean."""
@@ -82,15 +79,16 @@ class Linearized:
 
     def step(self, radius: float) -> Floats:
         """(n,) the best step within the radius: Gauss-Newton, damped just enough (More 1978)."""
-        values, vectors = np.linalg.eigh(self.information)
-        gradient = vectors.T @ (self.slope.T @ self.residual - self.xi)
-        low, high = 0.0, float(np.linalg.norm(gradient)) / radius
-        if np.linalg.norm(gradient / values) <= radius:
+        values, vectors = np.linalg.eigh(np.eye(self.xi.size) + self.slope.T @ self.slope)
+        downhill = vectors.T @ (self.slope.T @ self.residual - self.xi)
+        low, high = 0.0, float(np.linalg.norm(downhill)) / radius
+        if np.linalg.norm(downhill / values) <= radius:
             high = 0.0
-        for _ in range(60):
+        while high - low > _DIFFERENCE * high:
             damping = (low + high) / 2.0
-            low, high = (low, damping) if np.linalg.norm(gradient / (values + damping)) <= radius else (damping, high)
-        return np.asarray(vectors @ (gradient / (values + high)), dtype=np.float64)
+            within = np.linalg.norm(downhill / (values + damping)) <= radius
+            low, high = (low, damping) if within else (damping, high)
+        return np.asarray(vectors @ (downhill / (values + high)), dtype=np.float64)
 
     def promised(self, step: Floats) -> float:
         """How much the linearized model takes off the cost for a step."""
@@ -98,69 +96,75 @@ class Linearized:
         return self.cost - float(xi @ xi + residual @ residual)
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """The best explanation found.
-
-    Attributes:
-        posterior: around it, from the last linearization.
-        cost: what it takes to believe it (``Linearized.cost``).
-        evidence: the innovation as linearized there.
-        outputs: (m,) the model there.
-        batches: model evaluations, n+1 rows each.
-    """
-
-    posterior: Gaussian
-    cost: float
-    evidence: Evidence
-    outputs: Floats
-    batches: int
+def problem(prior: Gaussian, observation: Floats, predict: Predict, coefficients: Coefficients) -> Problem:
+    """Prepare the search; see ``Problem`` for the arguments."""
+    root = np.asarray(np.linalg.cholesky(prior.cov), dtype=np.float64)
+    return Problem(prior, root, observation, predict, coefficients)
 
 
-def explain(task: Problem, known: Prediction, radius: float, batches: int) -> Explanation:
+def explain(task: Problem, plain: Gaussian, radius: float, linearizations: int) -> tuple[Trial, int]:
     """Search for the maximum of the posterior (Bell and Cathey 1993: the iterated Kalman update is Gauss-Newton).
 
-    A trust region keeps the steps short across a kink (a roller that begins to slip), where the slope on one side says
-    nothing about the other. The search starts at the most likely point among those that the model was already run for,
-    and the posterior's covariance is that of the last linearization.
+    Before a kink (a roller that begins to slip) the slope says nothing about what lies behind it; the secants of the
+    sigma points do. So the search starts on the line from the prior to the plain update, whose length they misjudge but
+    whose direction they see, and a trust region then keeps the steps short.
 
     Args:
         task: what is to be explained.
-        known: states and outputs already evaluated; weights are not used.
+        plain: the posterior of the plain update.
         radius: no step is longer, in prior standard deviations.
-        batches: budget of model evaluations, at least one; each has n+1 rows.
+        linearizations: budget, at least one; each takes n+1 model runs.
+
+    Returns:
+        The best found, and the linearizations spent.
     """
-    current = _linearize(task, _start(task, known))
+    current = _linearized(task, _start(task, plain, radius), None)
     reach, spent = min(_FIRST_RADIUS, radius), 1
-    while spent < batches:
+    while spent < linearizations:
         step = current.step(reach)
         promised = current.promised(step)
         if promised < _TOLERANCE:
             break
-        trial = _linearize(task, current.xi + step)
+        trial = _linearized(task, current.xi + step, current)
         spent += 1
-        kept = (current.cost - trial.cost) / promised
-        # The usual trust region rules (Nocedal and Wright 2006, algorithm 4.1).
-        length = float(np.linalg.norm(step))
-        reach = length / 4.0 if kept < 0.25 else min(2.0 * reach, radius) if kept > 0.75 else reach
-        current = trial if kept > 0.0 else current
-    return _explanation(task, current, spent)
+        gained = current.cost - trial.cost
+        kept = gained / promised
+        if kept < _POOR:
+            reach = float(np.linalg.norm(step)) / 4.0
+        elif kept > _GOOD:
+            reach = min(2.0 * reach, radius)
+        current = trial if gained > 0.0 else current
+        if abs(gained) < _TOLERANCE:
+            break
+    return current, spent
 
 
-def _start(task: Problem, known: Prediction) -> Floats:
-    xi = np.linalg.solve(task.root, (known.points - task.prior.mean).T).T
-    cost = (xi**2).sum(axis=1) + (task.residual(known.outputs) ** 2).sum(axis=1)
-    return np.asarray(xi[np.argmin(cost)], dtype=np.float64)
+def _start(task: Problem, plain: Gaussian, radius: float) -> Floats:
+    xi = np.linalg.solve(task.root, plain.mean - task.prior.mean)
+    xi *= min(1.0, radius / max(float(np.linalg.norm(xi)), np.finfo(float).tiny))
+    line = LINE[:, np.newaxis] * xi
+    outputs = task.predict(to_physical(task.prior.mean + line @ task.root.T, task.coefficients))
+    cost = (line**2).sum(axis=1) + ((task.observation - outputs) ** 2).sum(axis=1)
+    return np.asarray(line[np.argmin(cost)], dtype=np.float64)
 
 
-def _linearize(task: Problem, xi: Floats) -> Linearized:
-    rows = np.vstack([xi, xi + _DIFFERENCE * np.eye(xi.size)])
-    outputs = task.predict(task.prior.mean + rows @ task.root.T)
-    residuals = task.residual(outputs)
-    return Linearized(xi, residuals[0], (residuals[0] - residuals[1:]).T / _DIFFERENCE, outputs[0])
+def _linearized(task: Problem, xi: Floats, near: Trial | None) -> Trial:
+    state = task.prior.mean + task.root @ xi
+    bend = clamp_slope(state, task.coefficients)
+    values = to_physical(state, task.coefficients)
+    steps = _steps(task, near)
+    # Differences lead away from an upper bound that they would cross.
+    steps = np.where(values + steps <= task.coefficients.upper, steps, -steps)
+    outputs = task.predict(np.vstack([values, values + np.diag(steps)]))
+    slope = (outputs[1:] - outputs[0]).T / steps
+    model = Affine(values, outputs[0], slope, np.zeros((outputs.shape[1], outputs.shape[1])))
+    return Trial(xi, task.observation - outputs[0], slope * bend @ task.root, model)
 
 
-def _explanation(task: Problem, best: Linearized, batches: int) -> Explanation:
-    point = task.prior.mean + task.root @ best.xi
-    cov = task.root @ np.linalg.solve(best.information, task.root.T)
-    return Explanation(Gaussian(point, symmetric(cov)), best.cost, best.evidence(), best.outputs, batches)
+def _steps(task: Problem, near: Trial | None) -> Floats:
+    """(n,) of finite differences, physical units: the posterior's standard deviation, as far as it is known."""
+    steps = _DIFFERENCE * task.prior.std
+    if near is not None:
+        inverse = np.linalg.inv(np.eye(len(near.xi)) + near.slope.T @ near.slope)
+        steps = np.minimum(steps, np.sqrt(np.diag(task.root @ inverse @ task.root.T)))
+    return np.asarray(np.maximum(steps, _SMALLEST_STEP * task.coefficients.scale), dtype=np.float64)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin_assets.estimation.bounds import Coefficients, to_physical
+from twin_assets.estimation.bounds import Coefficients, physical, to_physical
 from twin_assets.estimation.evaluation import check, outputs_of
-from twin_assets.estimation.gaussian import Gaussian, frozen, marginal_moments, sigma_points, sigma_radius
+from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.model import Floats, PredictiveModel
 
 # The standard normal quantile of 97.5 %.
@@ -47,10 +47,10 @@ def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Ma
         posterior: of the unbounded states (n,).
         coefficients: bounds.
     """
-    mean, std = marginal_moments(posterior, lambda state: to_physical(state, coefficients))
+    moments = physical(posterior, coefficients)
     reach = _Z_95 * posterior.std
-    lower = to_physical(posterior.mean - reach, coefficients)
-    return Marginals(mean, std, lower, to_physical(posterior.mean + reach, coefficients))
+    lower, upper = to_physical(posterior.mean + np.array([-reach, reach]), coefficients)
+    return Marginals(moments.mean, np.sqrt(np.diag(moments.cov)), lower, upper)
 
 
 def predict_outputs(
@@ -58,11 +58,11 @@ def predict_outputs(
 ) -> Marginals:
     """All outputs of the calibrated model, measured and virtual, from the posterior's own sigma points.
 
-    Mean and standard deviation are the unscented transform's. The interval is that of a linear output, mean and 1.96
-    standard deviations, wherever the output is linear; elsewhere upward and downward changes are added up separately
-    from the output at the posterior's mean: along every axis of the posterior the model is taken as linear from the
-    mean to either sigma point, with a slope of its own. Along one monotone axis these are the exact quantiles, and what
-    only grows (a slip velocity from zero) gets no lower limit below where it stands.
+    Mean and standard deviation are those of the second-order divided difference transform (Norgaard, Poulsen and Ravn
+    2000). Its interval length is the 97.5 % quantile, so that along each axis of the posterior the points are the ends
+    of the 95 % interval themselves. Rises and falls from the output at the posterior's mean are added up separately, in
+    quadrature: a linear output gets its exact interval, one that hangs on a single axis monotonically its exact
+    quantiles, and what can only grow (a slip velocity from zero) no lower limit below where it stands.
 
     Args:
         posterior: of the unbounded states (n,).
@@ -78,13 +78,18 @@ def predict_outputs(
         EvaluationError: when the model cannot be evaluated.
     """
     check(model, inputs, coefficients)
-    points, weights = sigma_points(posterior)
-    outputs = outputs_of(points, inputs, model, coefficients)
-    mean = weights @ outputs
-    std = np.sqrt(weights @ (outputs - mean) ** 2)
-    n = posterior.mean.size
-    slopes = (outputs[1:] - outputs[0]).reshape(2, n, -1) / sigma_radius(n)
-    rise = np.sqrt((np.maximum(slopes.max(axis=0), 0.0) ** 2).sum(axis=0))
-    fall = np.sqrt((np.minimum(slopes.min(axis=0), 0.0) ** 2).sum(axis=0))
-    lower = np.minimum(outputs[0] - _Z_95 * fall, mean)
-    return Marginals(mean, std, lower, np.maximum(outputs[0] + _Z_95 * rise, mean))
+    states = posterior.mean + _Z_95 * _axes(posterior)
+    outputs = outputs_of(to_physical(states, coefficients), inputs, model)
+    here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, posterior.mean.size, -1)
+    linear, bend = (ahead - behind) / (2.0 * _Z_95), (ahead + behind) / (2.0 * _Z_95**2)
+    mean = here + bend.sum(axis=0)
+    std = np.sqrt((linear**2 + 2.0 * bend**2).sum(axis=0))
+    rise = np.sqrt((np.maximum(np.maximum(ahead, behind), 0.0) ** 2).sum(axis=0))
+    fall = np.sqrt((np.minimum(np.minimum(ahead, behind), 0.0) ** 2).sum(axis=0))
+    return Marginals(mean, std, np.minimum(here - fall, mean), np.maximum(here + rise, mean))
+
+
+def _axes(posterior: Gaussian) -> Floats:
+    """(2n+1, n) zero, then the columns of the covariance's Cholesky factor, there and back."""
+    root = np.linalg.cholesky(posterior.cov)
+    return np.vstack([np.zeros((1, len(root))), root.T, -root.T])

@@ -21,6 +21,7 @@ from twin_assets.model import Floats, PredictiveModel
 STEP_IN_PRIOR_STD = 0.25
 # Worth as much as the prior only after 10,000 observations: half a year at one every 20 minutes.
 BLIND = 1e-2
+ENDLESS = 1e9
 # Less than this of a combination's largest part, in prior standard deviations, is not named.
 SMALLEST_NAMED = 0.03
 
@@ -36,6 +37,11 @@ class Combination:
 
     weights: Mapping[str, float]
     observations: float
+
+    @property
+    def endless(self) -> bool:
+        """Whether no machine lives long enough to tell: more than rounding would be read into a larger number."""
+        return self.observations > ENDLESS
 
     def __str__(self) -> str:
         """``b1 - 0.8·b2``."""

@@ -1,39 +1,21 @@
-"""The measurement update on sigma points, and how unlikely an innovation is.
+"""The measurement update, and how unlikely an innovation is.
 
-Belongs here: linear algebra on predictions that were already made; nothing here runs a model. Everything is in units
-of the measurement noise ("whitened"), so that rad/s and newtons meet at the same scale and R is the identity.
+Belongs here: linear algebra on an affine model; nothing here runs the real one. Whitened, as in ``affine``.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.affine import Affine
+from twin_assets.estimation.bounds import Coefficients, physical
+from twin_assets.estimation.gaussian import Gaussian, Linearized
 from twin_assets.model import Floats
 
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The sigma points of the prior and what the model says about them.
-
-    Attributes:
-        points: (k, n) states, the mean first.
-        weights: (k,) nonnegative.
-        outputs: (k, m) predicted measurements, physical units.
-    """
-
-    points: Floats
-    weights: Floats
-    outputs: Floats
-
-    @property
-    def mean(self) -> Floats:
-        """(m,) predicted measurement."""
-        return np.asarray(self.weights @ self.outputs, dtype=np.float64)
-
-    def spread(self, noise_std: Floats) -> Floats:
-        """(m,) standard deviation of the innovation, measurement noise included."""
-        return np.sqrt(self.weights @ (self.outputs - self.mean) ** 2 + noise_std**2)
+# The clamp's linearization settles within a few rounds; this many are never needed, but the loop must end.
+_ROUNDS = 60
+# Settled when no mean moves by more than this many of its standard deviations.
+_SETTLED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,47 +44,55 @@ class Evidence:
         return np.asarray(self.nis - (inverse @ self.residual) ** 2 / np.diag(inverse), dtype=np.float64)
 
 
-def evidence(prediction: Prediction, observation: Floats, noise_std: Floats, used: np.ndarray) -> Evidence:
-    """The innovation of the used channels and its covariance, measurement and process noise included.
-
-    The points were drawn after the drift was added, so the process noise is in their spread.
+def evidence(believed: Linearized, model: Affine, observation: Floats) -> Evidence:
+    """The innovation and its covariance: measurement noise, process noise and linearization error included.
 
     Args:
-        prediction: of m measurements.
-        observation: (m,) finite where used.
-        noise_std: (m,).
-        used: (m,) bool.
+        believed: moments of the coefficients, drift included.
+        model: affine, of m outputs.
+        observation: (m,) whitened.
     """
-    deviation = ((prediction.outputs - prediction.mean) / noise_std)[:, used]
-    residual = ((observation - prediction.mean) / noise_std)[used]
-    cov = np.eye(residual.size) + deviation.T @ (prediction.weights[:, np.newaxis] * deviation)
-    return Evidence(residual, cov)
+    cov = np.eye(observation.size) + model.error + model.slope @ believed.cov @ model.slope.T
+    return Evidence(observation - model.at(believed.mean), cov)
 
 
-def updated(
-    prior: Gaussian, prediction: Prediction, observation: Floats, noise_std: Floats, used: np.ndarray
-) -> Gaussian:
-    """The posterior of the unscented Kalman filter (Julier and Uhlmann 1997) from the used channels.
+def updated(prior: Gaussian, model: Affine, observation: Floats, coefficients: Coefficients) -> Gaussian:
+    """The posterior of the states.
 
-    P - K S K' is written as a sum of squares, sum_i w_i (dx_i - K dy_i)(dx_i - K dy_i)' + K R K' (Joseph's form for
-    sigma points): equal in exact arithmetic, and positive definite in any, because no weight is negative.
+    Without bounds this is the update of the unscented Kalman filter (Julier and Uhlmann 1997), written with the
+    statistical linear regression that it amounts to. Near a bound the clamp is curved on the scale of the prior, and a
+    single linearization biases what is on the bound away from it. The clamp costs no model runs, so it is linearized
+    again about the posterior until that no longer moves (iterated posterior linearization: Garcia-Fernandez, Svensson,
+    Morelande and Sarkka 2015); the rounds are damped once they should have settled.
 
     Args:
-        prior: of the n states, from which the prediction's points were drawn.
-        prediction: of m measurements.
-        observation: (m,) finite where used.
-        noise_std: (m,).
-        used: (m,) bool, at least one.
+        prior: of the n states.
+        model: affine, of m >= 1 outputs.
+        observation: (m,) whitened.
+        coefficients: bounds.
     """
-    found = evidence(prediction, observation, noise_std, used)
-    dx = prediction.points - prior.mean
-    dy = ((prediction.outputs - prediction.mean) / noise_std)[:, used]
-    cross = dx.T @ (prediction.weights[:, np.newaxis] * dy)
-    gain = np.linalg.solve(found.cov, cross.T).T
-    rest = np.sqrt(prediction.weights)[:, np.newaxis] * (dx - dy @ gain.T)
-    return Gaussian(prior.mean + gain @ found.residual, symmetric(rest.T @ rest + gain @ gain.T))
+    about = prior
+    for done in range(_ROUNDS):
+        new = _once(prior, about, model, observation, coefficients)
+        moved = np.abs(new.mean - about.mean) / new.std
+        if done >= _ROUNDS // 4:
+            new = Gaussian((about.mean + new.mean) / 2.0, (about.cov + new.cov) / 2.0)
+        about = new
+        if moved.max() < _SETTLED:
+            break
+    return about
 
 
-def symmetric(cov: Floats) -> Floats:
-    """Remove what rounding left between a matrix and its transpose."""
-    return np.asarray((cov + cov.T) / 2.0, dtype=np.float64)
+def _once(prior: Gaussian, about: Gaussian, model: Affine, observation: Floats, coefficients: Coefficients) -> Gaussian:
+    """Kalman's update with the clamp linearized about a Gaussian.
+
+    Joseph's form: positive definite whatever is rounded, since it is a sum of squares.
+    """
+    clamp = physical(about, coefficients)
+    slope = model.slope * clamp.slope
+    predicted = model.at(clamp.mean + clamp.slope * (prior.mean - about.mean))
+    noise = np.eye(observation.size) + model.error + (model.slope * clamp.rest_var) @ model.slope.T
+    gain = np.linalg.solve(slope @ prior.cov @ slope.T + noise, slope @ prior.cov).T
+    left = np.eye(prior.mean.size) - gain @ slope
+    cov = left @ prior.cov @ left.T + gain @ noise @ gain.T
+    return Gaussian(prior.mean + gain @ (observation - predicted), (cov + cov.T) / 2.0)
