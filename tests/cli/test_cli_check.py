@@ -1,0 +1,159 @@
+"""``twin check`` as a user calls it, on the demonstration's FMU."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from twin_assets.cli import main
+
+FMU = Path(__file__).parents[2] / "twins" / "web_line" / "web_line.fmu"
+
+LINE = """\
+name: line
+model: {fmu: FMU, step_s: 2, max_settle_s: 1200}
+inputs:
+  - {name: web_speed_setpoint, property: line_speed, unit: m/s}
+coefficients:
+  - {name: b1, initial: 1.0e-3, initial_std: 5.0e-3, bounds: [0, 0.5]}
+  - {name: b2, initial: 1.0e-3, initial_std: 5.0e-3, bounds: [0, 0.5]}
+measurements:
+  - {name: S4_Tension_N, unit: N, noise_std: 0.2, valid_range: [0, 50]}
+virtual_sensors:
+  - {name: Nm}
+"""
+
+INERTIA = "{name: roller_inertia, initial: 0.02, initial_std: 0.005}"
+
+
+@pytest.fixture(autouse=True)
+def twins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with a twin in which one load cell sees two bearings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TWINS_PATH", str(tmp_path / "twins"))
+    (tmp_path / "twins").mkdir()
+    write(tmp_path / "twins", LINE)
+    return tmp_path / "twins"
+
+
+def write(twins: Path, text: str, name: str = "line") -> None:
+    """A twin's folder with this text."""
+    (twins / name).mkdir(exist_ok=True)
+    (twins / name / "twin.yaml").write_text(text.replace("FMU", str(FMU)))
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of ``twin check``."""
+    code = 0
+    try:
+        main(["check", *arguments])
+    except SystemExit as error:
+        code = int(error.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_check_runs_the_model_and_says_what_can_be_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """One load cell behind two equal bearings sees the sum of their drags, and check names what it does not see."""
+    code, output, error = run(capsys, "line")
+    assert (code, error) == (0, "")
+    assert output.startswith("line: holds")
+    assert "the FMU rolls back to a settled state" in output
+    assert "with web_speed_setpoint = 1" in output, "a measured input takes the FMU's start value"
+    assert re.search(r"S4_Tension_N *│ measurement *│ N *│ *10\d", output)
+    assert re.search(
+        r"twins/line/twin.yaml:[67]: the measurements cannot tell b1, b2 apart: along b[12] - b[12]", output
+    )
+    assert re.search(r"twins/line/twin.yaml:9: the model predicts 10\d.* outside its valid_range \[0.0, 50.0\]", output)
+
+
+def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers instead of tables, nothing else on standard output."""
+    code, output, _ = run(capsys, "line", "--json", "--quiet")
+    (line,) = json.loads(output)["twins"]
+    assert code == 0
+    assert (line["ok"], len(line["warnings"]), line["fmu"]["fmi_version"]) == (True, 2, "2.0")
+    assert [output["role"] for output in line["outputs"]] == ["measurement", "virtual sensor"]
+    assert line["outputs"][1]["unit"] == "N.m", "the FMU's unit where twin.yaml gives none"
+    (blind,) = line["blind"]
+    assert set(blind["weights"]) == {"b1", "b2"}
+    assert blind["observations"] is None or blind["observations"] > 1e4
+    assert sum(blind["weights"].values()) == pytest.approx(0, abs=0.02)
+    assert all(row["std_after_one"] < row["initial_std"] for row in line["coefficients"])
+
+
+def test_findings_of_all_twins_are_told_and_fail(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a name every twin is checked: a wrong file, a misfit with the FMU and a good one."""
+    write(twins, "name: empty\n", "empty")
+    write(twins, LINE.replace("name: line", "name: misfit").replace("{name: b2", "{name: b22"), "misfit")
+    code, output, _ = run(capsys)
+    assert code == 1
+    assert "empty: has to be mended\n  twins/empty/twin.yaml:1: 'coefficients' is missing" in output
+    assert "twins/misfit/twin.yaml:7: coefficients 'b22': the FMU has no variable 'b22'. Nearest: 'b2'" in output
+    assert "line: holds" in output
+
+
+def test_findings_as_json(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is the same, the findings are a list."""
+    write(twins, LINE.replace("unit: m/s", "unit: km/h"))
+    code, output, _ = run(capsys, "line", "--json")
+    report = json.loads(output)
+    assert (code, report["ok"]) == (1, False)
+    (finding,) = report["twins"][0]["findings"]
+    assert finding.startswith(
+        "twins/line/twin.yaml:4: inputs 'web_speed_setpoint' unit: found 'km/h'; the FMU has 'm/s'"
+    )
+
+
+def test_a_model_that_fails_at_the_prior_is_a_finding(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the line, the reason and the coefficients of the run that failed."""
+    write(twins, LINE.replace("step_s: 2, max_settle_s: 1200", "step_s: 0.01, max_settle_s: 0.05"))
+    code, output, _ = run(capsys, "line")
+    assert code == 1
+    assert re.search(r"twins/line/twin.yaml:5: .*not settled.*Coefficients: b1=0.00", output)
+
+
+def test_a_fixed_coefficient_is_a_warning(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The FMU takes it before start only: every run is a cold start, and check says so."""
+    write(twins, LINE.replace("{name: b2, initial: 1.0e-3, initial_std: 5.0e-3, bounds: [0, 0.5]}", INERTIA))
+    code, output, _ = run(capsys, "line")
+    assert code == 0
+    assert "twin.yaml:2: the FMU resets and settles from a cold start each time, because roller_inertia" in output
+    assert "the measurements hardly depend on roller_inertia" in output, "no settled speed depends on an inertia"
+
+
+def test_variables_lists_all_of_the_fmu(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the FMU offers and what the twin uses, also where the two do not fit."""
+    write(twins, LINE.replace("{name: b2", "{name: b22"))
+    code, output, _ = run(capsys, "line", "--variables")
+    assert code == 0
+    assert re.search(r"│ b1 *│ coefficient *│ parameter *│ tunable *│ Real", output)
+    assert re.search(r"│ b2 *│ *│ parameter", output)
+    code, output, _ = run(capsys, "line", "--variables", "--json")
+    (line,) = json.loads(output)["twins"]
+    used = {variable["name"]: variable["used_as"] for variable in line["variables"]}
+    assert (used["Nm"], used["S4_Tension_N"], used["web_speed_setpoint"], used["b2"]) == (
+        "virtual sensor",
+        "measurement",
+        "input",
+        None,
+    )
+
+
+def test_no_twin_at_all_is_told(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How to write one."""
+    (twins / "line" / "twin.yaml").unlink()
+    code, _, error = run(capsys)
+    assert code == 1
+    assert "there is no twin; 'twin new NAME --fmu F' writes one" in error
+
+
+def test_what_new_writes_check_accepts(capsys: pytest.CaptureFixture[str]) -> None:
+    """The two commands agree."""
+    main(["new", "fresh", "--fmu", str(FMU), "--calibrate", "b?", "--measure", "Roller*_w", "--predict", "Nm"])
+    capsys.readouterr()
+    code, output, _ = run(capsys, "fresh")
+    assert code == 0
+    assert "fresh: holds" in output
+    assert "to tell as much as the prior does" in output, "a noise of 1 % drowns creep, and check says so"

@@ -1,0 +1,181 @@
+"""What ``twin check`` finds out about a twin: whether file, FMU and model go together, and what the model can tell.
+
+Belongs here: the order of the checks and their results as values. How they look is ``cli/check``'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from twin_assets.errors import TwinError
+from twin_assets.estimation import Coefficients
+from twin_assets.estimation.sensitivity import Combination, LocalSensitivity, local_sensitivity
+from twin_assets.model import EvaluationError, Floats
+from twin_assets.simulation import FmuDescription, FmuModel
+from twin_assets.spec import Channel, MeasurementSpec, TwinSpec
+from twin_assets.spec_check import described
+from twin_assets.spec_file import SpecError, Twin, load_twin
+from twin_assets.stages.engine import coefficients_of, open_model, settings_of
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One output of the model at the prior.
+
+    Attributes:
+        name: the FMU's variable.
+        role: "measurement" or "virtual sensor".
+        unit: physical unit, None where neither twin.yaml nor the FMU names one.
+        value: settled value.
+        noise_std: of the measurement; None for a virtual sensor.
+    """
+
+    name: str
+    role: str
+    unit: str | None
+    value: float
+    noise_std: float | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What running the model around the prior showed.
+
+    Attributes:
+        restart: how an evaluation gets back to its start, in words.
+        inputs: operating condition of the runs.
+        predictions: every output at the prior.
+        coefficients: the prior.
+        sensitivity: what one observation says about them.
+        model_runs: how many runs it took.
+    """
+
+    restart: str
+    inputs: dict[str, float]
+    predictions: tuple[Prediction, ...]
+    coefficients: Coefficients
+    sensitivity: LocalSensitivity
+    model_runs: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result for one twin.
+
+    Attributes:
+        name: as asked for.
+        findings: what has to be mended; empty if the twin can run.
+        warnings: what a person should know before relying on it.
+        description: of the FMU, as far as it could be read.
+        twin: None if twin.yaml is wrong.
+        evidence: None if the model was not run to the end.
+    """
+
+    name: str
+    findings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    description: FmuDescription | None = None
+    twin: Twin | None = None
+    evidence: Evidence | None = None
+
+
+def check_twin(name: str, twins_path: Path) -> Report:
+    """Check the file, then the FMU against it, then the model itself, as far as one after the other holds."""
+    try:
+        twin = load_twin(name, twins_path)
+    except SpecError as error:
+        return Report(name, findings=error.findings)
+    try:
+        description = described(twin)
+    except SpecError as error:
+        return Report(name, findings=error.findings, twin=twin)
+    try:
+        evidence = gather(twin, description)
+    except TwinError as error:
+        return Report(name, (f"{_where_run(twin, error)}: {error}",), (), description, twin)
+    return Report(name, (), tuple(_warnings(twin, evidence)), description, twin, evidence)
+
+
+def gather(twin: Twin, description: FmuDescription) -> Evidence:
+    """Run the model at the prior and around it.
+
+    Raises:
+        TwinError: if the model cannot be started or evaluated.
+    """
+    coefficients, noise = coefficients_of(twin.spec), settings_of(twin.spec).noise_std
+    inputs = operating_condition(twin.spec, description)
+    condition = np.array(list(inputs.values()))
+    with open_model(twin) as model:
+        (values,) = model.evaluate(coefficients.initial[None, :], condition)
+        sensitivity = local_sensitivity(model, condition, coefficients, noise)
+        return Evidence(
+            restart=_restart(model, description),
+            inputs=inputs,
+            predictions=tuple(_predictions(twin.spec, description, values)),
+            coefficients=coefficients,
+            sensitivity=sensitivity,
+            model_runs=model.model_runs,
+        )
+
+
+def operating_condition(spec: TwinSpec, description: FmuDescription) -> dict[str, float]:
+    """Inputs for a trial: constants as they are, measured ones at the FMU's start values (0 where it has none)."""
+    return {
+        part.name: part.constant if part.constant is not None else description.variable(part.name).start or 0.0
+        for part in spec.inputs
+    }
+
+
+def _predictions(spec: TwinSpec, description: FmuDescription, values: Floats) -> Iterator[Prediction]:
+    parts: tuple[Channel, ...] = (*spec.measurements, *spec.virtual_sensors)
+    for part, value in zip(parts, values.tolist(), strict=True):
+        noise_std = part.noise_std if isinstance(part, MeasurementSpec) else None
+        role = "virtual sensor" if noise_std is None else "measurement"
+        yield Prediction(part.name, role, part.unit or description.variable(part.name).unit, value, noise_std)
+
+
+def _restart(model: FmuModel, description: FmuDescription) -> str:
+    if model.restart == "rollback":
+        return "rolls back to a settled state, then settles from there"
+    fixed = [n for n in (*model.coefficients, *model.inputs) if not description.variable(n).tunable]
+    reason = (
+        f"{', '.join(fixed)} cannot be set while it runs"
+        if description.can_get_set_state
+        else "it cannot keep its state"
+    )
+    return f"resets and settles from a cold start each time, because {reason}"
+
+
+def _where_run(twin: Twin, error: TwinError) -> str:
+    # What fails at the prior is about its values; what fails before that about the model.
+    return twin.where("coefficients") if isinstance(error, EvaluationError) else twin.where("model", "fmu")
+
+
+def _warnings(twin: Twin, evidence: Evidence) -> Iterator[str]:
+    if evidence.restart.startswith("resets"):
+        yield f"{twin.where('model', 'fmu')}: the FMU {evidence.restart}: expect slow runs."
+    for part, prediction in zip(twin.spec.measurements, evidence.predictions, strict=False):
+        low, high = part.valid_range
+        if (low is not None and prediction.value < low) or (high is not None and prediction.value > high):
+            yield (
+                f"{twin.where('measurements', part.name, 'valid_range')}: the model predicts {prediction.value:g} for"
+                f" '{part.name}' at the prior, outside its valid_range [{low}, {high}]: such measurements do not count."
+            )
+    for combination in evidence.sensitivity.blind:
+        yield f"{twin.where('coefficients', next(iter(combination.weights)))}: {_blind(combination)}"
+
+
+def _blind(combination: Combination) -> str:
+    much = (
+        "no number of observations tells"
+        if combination.endless
+        else f"it takes {combination.observations:.2g} observations to tell as much as the prior does"
+    )
+    if len(combination.weights) == 1:
+        return f"the measurements hardly depend on {combination}: {much}. Fix it (model parameters), or measure more."
+    return (
+        f"the measurements cannot tell {', '.join(combination.weights)} apart: along {combination} {much}. Calibrate"
+        " fewer of them, or measure more."
+    )
