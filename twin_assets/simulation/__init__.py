@@ -3,6 +3,7 @@
 from twin_assets.simulation.description import FmuDescription, FmuVariable, fmu_sha256, nearest, read_description
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.fmu_model import FmuModel
+from twin_assets.simulation.probe import RestartOutcome, RestartReport, probe_restart
 from twin_assets.simulation.settle import SettleSettings
 
 __all__ = [
@@ -10,8 +11,11 @@ __all__ = [
     "FmuError",
     "FmuModel",
     "FmuVariable",
+    "RestartOutcome",
+    "RestartReport",
     "SettleSettings",
     "fmu_sha256",
     "nearest",
+    "probe_restart",
     "read_description",
 ]

@@ -28,8 +28,9 @@ NUMBERS = ("Real", "Integer", "Boolean", "Enumeration")
 class FmuModel:
     """A model whose predictions are an FMU's settled outputs; a context manager that holds the worker processes.
 
-    Every evaluation is a pure function of its coefficients and inputs: it starts from the same settled reference state
-    (or from a reset FMU, where the FMU cannot keep its state or a coefficient cannot be set while it runs).
+    Every batch is a pure function of its coefficients and inputs. Row 0 starts from the settled reference state, the
+    other rows from row 0's settled state: near it, they settle several times faster. Where the FMU cannot keep its
+    state, or a coefficient cannot be set while it runs, every row starts from a reset FMU.
 
     Args:
         path: the FMU's file.
@@ -44,8 +45,8 @@ class FmuModel:
         restart: how an evaluation gets back to its start; "auto" rolls back where the FMU and all variables allow it.
 
     Attributes:
-        model_runs: evaluations so far, failed tries included.
-        model_seconds: wall time that successful evaluations took inside the workers, summed over them.
+        model_runs: rows evaluated so far, and failed tries. Each further worker's own run of row 0 is not counted.
+        model_seconds: wall time that evaluations took inside the workers, summed over them.
 
     Raises:
         FmuError: if the FMU cannot be used, or has no such variable.
@@ -84,6 +85,11 @@ class FmuModel:
             settle=settle or SettleSettings(),
             restart=restart,
         )
+
+    @property
+    def setup(self) -> Setup:
+        """What worker processes are told; folder and library are still those inside the archive."""
+        return self._setup
 
     @property
     def restart(self) -> Restart:
@@ -131,6 +137,8 @@ class FmuModel:
         rows = np.ascontiguousarray(coefficients, dtype=np.float64)
         condition = np.ascontiguousarray(inputs, dtype=np.float64)
         self._check_shapes(rows, condition)
+        if not len(rows):
+            return np.empty((0, len(self.outputs)))
         try:
             result = self._pool.evaluate(rows, condition)
         except StartError as error:
@@ -139,7 +147,7 @@ class FmuModel:
             self.model_runs += 1 + len(rows)
             raise self._failed(rows[error.row], condition, error.failure) from error
         self.model_runs += len(rows) + len(result.failed)
-        self.model_seconds += float(result.seconds.sum())
+        self.model_seconds += result.seconds
         return result.outputs
 
     def _check_shapes(self, rows: Floats, inputs: Floats) -> None:

@@ -64,8 +64,16 @@ class SerializedState:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """To a worker: evaluate this row (n,) under these inputs (p,), and let the rows that follow start from there."""
+
+    row: Floats
+    inputs: Floats
+
+
+@dataclass(frozen=True)
 class Batch:
-    """To a worker: evaluate these rows (k, n) under these inputs (p,), answer each as it is done."""
+    """To a worker: evaluate these rows (k, n) under these inputs (p,) from the anchor, answer each as it is done."""
 
     rows: Floats
     inputs: Floats

@@ -1,9 +1,8 @@
 """A batch of evaluations over several worker processes; what fails is tried once more, alone, in a fresh process."""
 
+import math
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,13 +10,12 @@ from typing import Self
 
 import numpy as np
 
-from twin_assets.simulation.messages import Batch, Evaluated, Failure, Ready, Setup
+from twin_assets.simulation.messages import Anchor, Batch, Evaluated, Failure, Ready, Setup
 from twin_assets.simulation.process import WorkerLostError, WorkerProcess
 from twin_assets.simulation.settle import Floats
 
 START_ALLOWANCE_S = 60.0
 WATCH_INTERVAL_S = 0.05
-CHUNKS_PER_WORKER = 8
 
 
 class StartError(Exception):
@@ -48,39 +46,52 @@ class BatchResult:
 
     Attributes:
         outputs: (k, m).
-        seconds: (k,), wall time of each evaluation inside its worker.
+        seconds: wall time that evaluations took inside the workers, summed over them.
         failed: rows that failed on the first try, and succeeded on the second.
     """
 
     outputs: Floats
-    seconds: Floats
-    failed: tuple[int, ...]
+    seconds: float
+    failed: frozenset[int]
 
 
 class _Job:
-    """A batch on its way: chunks of rows still to do, and the answers so far; shared by the workers' threads."""
+    """A batch on its way: rows still to do, and the answers so far; shared by the workers' threads.
 
-    def __init__(self, rows: Floats, inputs: Floats, outputs: int, workers: int) -> None:
-        size = max(1, len(rows) // (CHUNKS_PER_WORKER * workers))
-        starts = range(0, len(rows), size)
+    If ``anchored``, row 0 is not for the taking: every worker evaluates it, and starts the others from there.
+    """
+
+    def __init__(self, rows: Floats, inputs: Floats, outputs: int, workers: int, *, anchored: bool) -> None:
         self.rows, self.inputs = rows, inputs
-        self.chunks = deque(range(start, min(start + size, len(rows))) for start in starts)
         self.outputs: Floats = np.full((len(rows), outputs), np.nan)
-        self.seconds: Floats = np.zeros(len(rows))
-        self.failed: list[int] = []
+        self.failed: set[int] = set()
+        self.seconds = 0.0
+        self.anchored = anchored
+        self._next = int(anchored)
+        self._workers = workers
+        self._lock = threading.Lock()
 
-    def take(self) -> range | None:
-        """The next chunk; None when nothing is left."""
-        try:
-            return self.chunks.popleft()
-        except IndexError:
-            return None
+    def take(self) -> range:
+        """The next rows for a worker, ever fewer towards the end so that all finish together; empty at the end."""
+        with self._lock:
+            left = len(self.rows) - self._next
+            share = left if self._workers == 1 else math.ceil(left / (2 * self._workers))
+            chunk = range(self._next, self._next + share)
+            self._next = chunk.stop
+            return chunk
+
+    def abandon(self) -> None:
+        """Leave nothing for others to take."""
+        with self._lock:
+            self._next = len(self.rows)
 
     def store(self, row: int, answer: object) -> None:
         """Keep one row's answer."""
         if not isinstance(answer, Evaluated):
             raise TypeError(f"a worker answered an evaluation with {type(answer).__name__}")
-        self.outputs[row], self.seconds[row] = answer.outputs, answer.seconds
+        with self._lock:
+            self.outputs[row] = answer.outputs
+            self.seconds += answer.seconds
 
 
 class Pool:
@@ -118,12 +129,14 @@ class Pool:
             RowError: if a row fails twice; of several, the first.
         """
         with self._one_batch:
-            job = _Job(rows, inputs, len(self._setup.outputs), len(self._workers))
-            tasks = [self._threads.submit(self._work, slot, job) for slot in self._workers[: len(job.chunks)]]
+            anchored = self._setup.restart == "rollback"
+            job = _Job(rows, inputs, len(self._setup.outputs), len(self._workers), anchored=anchored)
+            helpful = self._workers[: max(1, len(rows) - anchored)]
+            tasks = [self._threads.submit(self._work, slot, job) for slot in helpful]
             errors = [error for error in (task.exception() for task in tasks) if error is not None]
         if errors:
             raise min(errors, key=lambda error: error.row if isinstance(error, RowError) else -1)
-        return BatchResult(job.outputs, job.seconds, tuple(sorted(job.failed)))
+        return BatchResult(job.outputs, job.seconds, frozenset(job.failed))
 
     def close(self) -> None:
         """End all workers: idle ones free their FMU, busy ones are killed."""
@@ -142,46 +155,53 @@ class Pool:
                 slot.process.expire(now)
 
     def _work(self, slot: "_Slot", job: _Job) -> None:
-        """Take chunks until none is left; an error leaves none to the other workers either."""
+        """Take rows until none is left; an error leaves none to the other workers either."""
         slot.busy = True
         try:
-            while (chunk := job.take()) is not None:
+            self._begin(slot, job)
+            while chunk := job.take():
                 self._do(slot, job, chunk)
         except BaseException:
-            job.chunks.clear()
+            job.abandon()
             raise
         finally:
             slot.busy = False
 
-    def _do(self, slot: "_Slot", job: _Job, rows: Sequence[int]) -> None:
-        self._ask(slot, job, rows)
-        for row in rows:
-            try:
-                job.store(row, slot.process.receive(self._timeout_s))
-            except WorkerLostError as error:
-                self._renew(slot, error)
-                self._again(slot, job, row)
-                if row < rows[-1]:
-                    self._do(slot, job, range(row + 1, rows[-1] + 1))
-                return
-
-    def _again(self, slot: "_Slot", job: _Job, row: int) -> None:
-        """The second try of a row, alone in a fresh process."""
-        job.failed.append(row)
-        self._ask(slot, job, (row,))
-        try:
-            job.store(row, slot.process.receive(self._timeout_s))
-        except WorkerLostError as error:
-            self._renew(slot, error)
-            raise RowError(row, error.failure) from error
-
-    def _ask(self, slot: "_Slot", job: _Job, rows: Sequence[int]) -> None:
+    def _begin(self, slot: "_Slot", job: _Job, *, again: bool = False) -> None:
+        """Wait for the process; evaluate row 0 if others start from it, once more in a fresh process if it fails."""
         try:
             slot.wait_until_ready(self._timeout_s + START_ALLOWANCE_S)
         except WorkerLostError as error:
             self._renew(slot, error)
             raise StartError(error.failure) from error
-        slot.process.send(Batch(job.rows[rows[0] : rows[-1] + 1], job.inputs))
+        if not job.anchored:
+            return
+        slot.process.send(Anchor(job.rows[0], job.inputs))
+        try:
+            job.store(0, slot.process.receive(self._timeout_s))
+        except WorkerLostError as error:
+            self._renew(slot, error)
+            if again:
+                raise RowError(0, error.failure) from error
+            job.failed.add(0)
+            self._begin(slot, job, again=True)
+
+    def _do(self, slot: "_Slot", job: _Job, rows: range) -> None:
+        """Evaluate rows; one that fails is tried once more, alone in a fresh process, and then the rest."""
+        slot.process.send(Batch(job.rows[rows.start : rows.stop], job.inputs))
+        for row in rows:
+            try:
+                job.store(row, slot.process.receive(self._timeout_s))
+            except WorkerLostError as error:
+                self._renew(slot, error)
+                if row in job.failed:
+                    raise RowError(row, error.failure) from error
+                job.failed.add(row)
+                self._begin(slot, job)
+                self._do(slot, job, range(row, row + 1))
+                if rest := range(row + 1, rows.stop):
+                    self._do(slot, job, rest)
+                return
 
     def _renew(self, slot: "_Slot", lost: WorkerLostError) -> None:
         """A fresh process in place of a dead one, unless the pool is being closed."""

@@ -11,7 +11,7 @@ What is guarded against:
 
 - a fast mode that hides a slow one: a decay faster than one half is never believed when judging (only when adding the
   rest), so the last, long step itself must have moved no more than three tolerances;
-- an oscillation whose period divides the steps: one more step off the beat has to move nothing either;
+- an oscillation whose period divides the steps: two unequal steps off the beat have to move nothing either;
 - dead time at the start: ``MIN_STEPS`` are made before anything is judged;
 - the solver's own noise, which never falls below the tolerance: a short, bounded, trendless stretch is averaged.
 """
@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 MIN_STEPS = 4
 # A power of two of step_s, and short enough that something is left to judge before time is up.
 LONGEST_STEP_OF_MAX = 16
+OFF_BEAT_OF_STEP = 8
 GOLDEN = 0.6180339887498949  # the number least well met by any ratio of whole numbers
 FASTEST_BELIEVED = 0.5
 SLOWEST_BELIEVED = 0.99
@@ -90,7 +91,7 @@ def settle(
     names: Sequence[str],
     nominal: Floats,
     settings: SettleSettings,
-    off_beat_s: float | None = None,
+    quantum_s: float | None = None,
 ) -> Settled:
     """Advance a model until what is left of its transient is below the tolerance, and add that rest.
 
@@ -99,27 +100,24 @@ def settle(
         names: of the m outputs, for errors.
         nominal: (m,), magnitude below which an output's movement counts absolutely.
         settings: steps, patience and tolerance.
-        off_beat_s: length of the confirming step; by default the golden section of ``step_s``. A model that takes
-            steps of ``step_s`` only wants that.
+        quantum_s: the model can be advanced by multiples of this only; None if by any time.
 
     Raises:
         SettleError: if it does not settle within ``max_settle_s``, or an output is not finite.
     """
-    off_beat_s = settings.step_s * GOLDEN if off_beat_s is None else off_beat_s
     walk = _Walk(advance, names)
     step = settings.step_s
     walk.go(step)
-    judgement = None
     while walk.elapsed_s < settings.max_settle_s:
         step = min(2.0 * step, settings.longest_step_s)
         walk.go(step)
         if walk.steps < MIN_STEPS or walk.rhythm < 2:  # noqa: PLR2004 - a ratio takes two differences
             continue
-        judgement = _judge(walk.differences[-2], walk.differences[-1], walk.lengths[-2], walk.lengths[-1])
-        answer = _answer(walk, judgement, settings.tolerance * np.maximum(np.abs(walk.values[-1]), nominal))
-        if answer is not None and _confirmed(walk, answer, nominal, off_beat_s, settings.tolerance):
+        tolerance = settings.tolerance * np.maximum(np.abs(walk.values[-1]), nominal)
+        answer = _answer(walk, tolerance)
+        if answer is not None and _confirmed(walk, answer, tolerance, quantum_s):
             return Settled(answer, walk.elapsed_s, walk.steps)
-    raise SettleError(_unsettled(walk, judgement, nominal, settings))
+    raise SettleError(_unsettled(walk, nominal, settings))
 
 
 class _Walk:
@@ -164,8 +162,12 @@ def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _J
     return _Judgement(after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious), time_constant_s)
 
 
-def _answer(walk: _Walk, judgement: _Judgement, tolerance: Floats) -> Floats | None:
+def _answer(walk: _Walk, tolerance: Floats) -> Floats | None:
     """Where the outputs end, or None while any of them is still on its way; ``tolerance`` is absolute, (m,)."""
+    before, after = walk.differences[-2:]
+    if (np.abs(after) > NOISE_TOLERANCES * tolerance).any():
+        return None  # neither settled nor noise, however it is judged
+    judgement = _judge(before, after, walk.lengths[-2], walk.lengths[-1])
     settled = judgement.bound <= tolerance
     if settled.all():
         return walk.values[-1] + judgement.rest
@@ -181,20 +183,21 @@ def _answer(walk: _Walk, judgement: _Judgement, tolerance: Floats) -> Floats | N
     return np.where(settled, walk.values[-1] + judgement.rest, mean)
 
 
-def _confirmed(walk: _Walk, answer: Floats, nominal: Floats, off_beat_s: float, tolerance: float) -> bool:
-    """One step off the beat stays at the answer, too."""
-    walk.go(off_beat_s)
-    off = np.abs(walk.values[-1] - answer)
-    if (off <= NOISE_TOLERANCES * tolerance * np.maximum(np.abs(answer), nominal)).all():
-        return True
-    walk.rhythm = 0
-    return False
+def _confirmed(walk: _Walk, answer: Floats, tolerance: Floats, quantum_s: float | None) -> bool:
+    """Two shorter, unequal steps off the beat stay at the answer, too (one could span an oscillation's crest)."""
+    span = walk.lengths[-1] / OFF_BEAT_OF_STEP
+    for length in (span * GOLDEN, span * (1.0 - GOLDEN)):
+        walk.go(length if quantum_s is None else quantum_s * max(1, round(length / quantum_s)))
+        if (np.abs(walk.values[-1] - answer) > NOISE_TOLERANCES * tolerance).any():
+            walk.rhythm = 0
+            return False
+    return True
 
 
-def _unsettled(walk: _Walk, judgement: _Judgement | None, nominal: Floats, settings: SettleSettings) -> str:
+def _unsettled(walk: _Walk, nominal: Floats, settings: SettleSettings) -> str:
     """Which output moved how much, for the error."""
     text = f"not settled after {walk.elapsed_s:g} simulated s (max_settle_s {settings.max_settle_s:g})"
-    if judgement is None:
+    if len(walk.differences) < 2:  # noqa: PLR2004 - as above
         return f"{text}: too few steps of {settings.step_s:g} s fit in; raise max_settle_s"
     value, recent = walk.values[-1], np.stack(walk.differences[-LAST_FEW:])
     largest = np.abs(recent).max(axis=0)
@@ -203,7 +206,7 @@ def _unsettled(walk: _Walk, judgement: _Judgement | None, nominal: Floats, setti
         f": '{walk.names[worst]}' still moved by up to {largest[worst]:.3g} a step of {walk.lengths[-1]:.3g} s, around"
         f" {value[worst]:.6g} (tolerance {settings.tolerance:g})"
     )
-    if abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
-        slow = judgement.time_constant_s[worst]
+    slow = _judge(recent[-2], recent[-1], walk.lengths[-2], walk.lengths[-1]).time_constant_s[worst]
+    if slow > walk.lengths[-1] and abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
         return f"{text}; it creeps (time constant about {slow:.2g} s): raise max_settle_s, or tolerance"
     return f"{text}; it goes to and fro: there may be no steady state here, or tolerance is below the solver's noise"

@@ -12,10 +12,12 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import IO
 
 from twin_assets.simulation.instance import Instance, InstanceError
-from twin_assets.simulation.messages import Batch, Evaluated, Failure, Ready, Serialize, Setup
+from twin_assets.simulation.messages import Anchor, Batch, Evaluated, Failure, Ready, Serialize, Setup
+from twin_assets.simulation.settle import Floats, Settled
 
 ORPHAN_GRACE_S = 1.0
 
@@ -40,18 +42,23 @@ def main() -> None:
 def _serve(instance: Instance, inbox: "queue.SimpleQueue[object]", answers: IO[bytes]) -> None:
     while True:
         match inbox.get():
+            case Anchor(row, inputs):
+                _say(answers, _timed(instance.evaluate_anchor, row, inputs))
             case Batch(rows, inputs):
                 for row in rows:
-                    _forget_output()
-                    begun = time.perf_counter()
-                    settled = instance.evaluate(row, inputs)
-                    seconds = time.perf_counter() - begun
-                    _say(answers, Evaluated(settled.outputs, seconds, settled.simulated_s, settled.steps))
+                    _say(answers, _timed(instance.evaluate, row, inputs))
             case Serialize():
                 _say(answers, instance.serialize())
             case _:
                 instance.close()
                 return
+
+
+def _timed(evaluate: Callable[[Floats, Floats], Settled], row: Floats, inputs: Floats) -> Evaluated:
+    _forget_output()
+    begun = time.perf_counter()
+    settled = evaluate(row, inputs)
+    return Evaluated(settled.outputs, time.perf_counter() - begun, settled.simulated_s, settled.steps)
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:

@@ -1,0 +1,32 @@
+"""Fixtures: the test FMU, compiled once a session."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.two_modes import TwoModes, compile_library
+
+MakeFmu = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test FMU's binary."""
+    return compile_library(tmp_path_factory.mktemp("two_modes"))
+
+
+@pytest.fixture
+def make_fmu(library: Path, tmp_path: Path) -> MakeFmu:
+    """Write an FMU whose description claims what the keywords of ``TwoModes`` say."""
+
+    def make(**claims: object) -> Path:
+        return TwoModes(**claims).write(tmp_path / "two_modes.fmu", library)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fmu(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The FMU that can do everything."""
+    return TwoModes().write(tmp_path_factory.mktemp("fmu") / "two_modes.fmu", library)

@@ -1,0 +1,158 @@
+"""Find out how an FMU can really restart, each way in processes of its own: some FMUs crash where they claim they can.
+
+A restart is exact when the same coefficients give bit-identical outputs before and after other coefficients were
+evaluated (and, for a serialized state, in another process).
+"""
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from twin_assets.simulation.fmu_model import FmuModel, extracted
+from twin_assets.simulation.messages import Anchor, Evaluated, Restart, Serialize, SerializedState, Setup
+from twin_assets.simulation.process import WorkerLostError, WorkerProcess
+from twin_assets.simulation.settle import Floats
+
+START_ALLOWANCE_S = 60.0
+DETOUR = 1e-2
+Status = Literal["exact", "inexact", "fails", "not offered"]
+
+
+@dataclass(frozen=True)
+class RestartOutcome:
+    """How one way of restarting went.
+
+    Attributes:
+        status: "exact": bit-identical; "inexact": it works, the outputs differ; "fails": error, crash or hang;
+            "not offered": the FMU does not claim it, or has coefficients that cannot be set while it runs.
+        detail: for people; how much, or why; empty if exact.
+    """
+
+    status: Status
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RestartReport:
+    """How an FMU can restart.
+
+    Attributes:
+        rollback: keep the settled state and restore it in the same process.
+        reset: reset and initialize anew.
+        serialize: keep the settled state as bytes and restore it in another process.
+        used: what evaluations do.
+    """
+
+    rollback: RestartOutcome
+    reset: RestartOutcome
+    serialize: RestartOutcome
+    used: Restart
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether the way that evaluations use gives the same answer every time."""
+        return (self.rollback if self.used == "rollback" else self.reset).status == "exact"
+
+
+def probe_restart(model: FmuModel) -> RestartReport:
+    """Try all ways in which a model's FMU may restart, around its reference; the model need not be open.
+
+    Raises:
+        FmuError: if the FMU cannot be extracted.
+    """
+    with tempfile.TemporaryDirectory(prefix="twin-fmu-", ignore_cleanup_errors=True) as folder:
+        setup = extracted(model.path, model.setup, Path(folder))
+        if model.restart == "rollback":
+            rollback = _try_restart(replace(setup, restart="rollback"), model.timeout_s)
+            serialize = _not_offered("canSerializeFMUstate is false")
+            if model.description.can_serialize_state:
+                serialize = _try_serialize(replace(setup, restart="rollback"), model.timeout_s)
+        else:
+            reason = "canGetAndSetFMUstate is false, or a coefficient or input cannot be set while the model runs"
+            rollback = serialize = _not_offered(reason)
+        reset = _try_restart(replace(setup, restart="reset"), model.timeout_s)
+    return RestartReport(rollback, reset, serialize, model.restart)
+
+
+def _not_offered(reason: str) -> RestartOutcome:
+    return RestartOutcome("not offered", reason)
+
+
+def _try_restart(setup: Setup, timeout_s: float) -> RestartOutcome:
+    """Evaluate the reference, something else, and the reference again."""
+    try:
+        first, again = _evaluate_twice(setup, timeout_s)
+    except WorkerLostError as error:
+        return RestartOutcome("fails", str(error))
+    return _compared(first, again)
+
+
+def _try_serialize(setup: Setup, timeout_s: float) -> RestartOutcome:
+    """The detour's answer from the settled state, in the process that settled and in another that got the bytes."""
+    try:
+        process = _started(setup, timeout_s)
+        try:
+            process.send(Serialize())
+            serialized = process.receive(timeout_s)
+            here = _evaluated(process, setup, timeout_s, detour=True)
+        finally:
+            _ended(process)
+        if not isinstance(serialized, SerializedState):
+            raise TypeError(f"a worker answered with {type(serialized).__name__} instead of a state")
+        process = _started(replace(setup, serialized=serialized), timeout_s)
+        try:
+            there = _evaluated(process, setup, timeout_s, detour=True)
+        finally:
+            _ended(process)
+    except WorkerLostError as error:
+        return RestartOutcome("fails", str(error))
+    return _compared(here, there)
+
+
+def _evaluate_twice(setup: Setup, timeout_s: float) -> tuple[Floats, Floats]:
+    process = _started(setup, timeout_s)
+    try:
+        first = _evaluated(process, setup, timeout_s)
+        _evaluated(process, setup, timeout_s, detour=True)
+        return first, _evaluated(process, setup, timeout_s)
+    finally:
+        _ended(process)
+
+
+def _started(setup: Setup, timeout_s: float) -> WorkerProcess:
+    process = WorkerProcess(setup)
+    process.receive(timeout_s + START_ALLOWANCE_S)
+    return process
+
+
+def _ended(process: WorkerProcess) -> None:
+    process.stop()
+    process.release()
+
+
+def _evaluated(process: WorkerProcess, setup: Setup, timeout_s: float, *, detour: bool = False) -> Floats:
+    count = len(setup.coefficients)
+    reference = np.array(setup.reference)
+    row = _beside(setup, reference[:count]) if detour else reference[:count]
+    process.send(Anchor(row, reference[count:]))
+    answer = process.receive(timeout_s)
+    if not isinstance(answer, Evaluated):
+        raise TypeError(f"a worker answered an evaluation with {type(answer).__name__}")
+    return answer.outputs
+
+
+def _beside(setup: Setup, coefficients: Floats) -> Floats:
+    """Coefficients a little away from the given ones, (n,), within the FMU's bounds."""
+    moved = coefficients * (1.0 + DETOUR) + np.where(coefficients == 0.0, DETOUR, 0.0)
+    upper = np.array([np.inf if variable.max is None else variable.max for variable in setup.coefficients])
+    return np.where(moved > upper, coefficients * (1.0 - DETOUR), moved)
+
+
+def _compared(one: Floats, other: Floats) -> RestartOutcome:
+    if one.tobytes() == other.tobytes():
+        return RestartOutcome("exact")
+    difference = float(np.max(np.abs(one - other) / np.maximum(np.abs(one), np.finfo(float).tiny)))
+    return RestartOutcome("inexact", f"outputs differ by up to {difference:.2g}, relative")
