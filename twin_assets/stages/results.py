@@ -138,5 +138,5 @@ def _stacked(marginals: list[Marginals], size: int) -> Floats:
 def _frame(rows: pd.DataFrame, names: tuple[str, ...], values: Floats) -> pd.DataFrame:
     """Unit and time of some rows beside four columns for each name."""
     columns = [name + suffix for name, suffix in itertools.product(names, ("", "_std", "_lower", "_upper"))]
-    numbers = pd.DataFrame(values.reshape(len(rows), -1), columns=columns, index=rows.index)
+    numbers = pd.DataFrame(values.reshape(len(rows), len(columns)), columns=columns, index=rows.index)
     return pd.concat([rows[["unit", "time"]], numbers], axis=1).reset_index(drop=True)

@@ -1,0 +1,182 @@
+"""The store: whole tables or none, equal bytes for equal content, whoever writes and whatever is killed."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from twin_assets.errors import TwinError
+from twin_assets.store import ABANDONED_AFTER_S, Store
+
+WRITER = """
+import sys
+import pandas as pd
+from pathlib import Path
+from twin_assets.store import Store
+store, number = Store(Path(sys.argv[1])), int(sys.argv[2])
+frame = pd.DataFrame({"writer": [number] * 20_000})
+print("ready", flush=True)
+for _ in range(int(sys.argv[3])):
+    store.write("pump", "telemetry", "2026-01-01", frame, {"writer": str(number)})
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store")
+
+
+def table() -> pd.DataFrame:
+    """One column of every kind that stages have."""
+    return pd.DataFrame(
+        {
+            "unit": ["a", "b", "b"],
+            "time": pd.to_datetime([1, 2, 3_000_000_000], unit="ns", utc=True),
+            "value": [1.5, np.nan, -0.0],
+            "dof": [1, 2, 3],
+            "state": [np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([5.0, 6.0])],
+        }
+    )
+
+
+def start_writer(store: Store, number: int, times: int) -> subprocess.Popen[bytes]:
+    """A process that writes the same table over and over."""
+    arguments = [sys.executable, "-c", WRITER, str(store.root), str(number), str(times)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE)
+
+
+def test_what_is_written_is_read(store: Store) -> None:
+    """Values, types and nanoseconds come back, and so does the metadata, with the digest of the rows."""
+    content = store.write("pump", "telemetry", "k", table(), {"cursor": "7"})
+    found = store.read("pump", "telemetry", "k")
+    assert found is not None
+    pd.testing.assert_frame_equal(found, table())
+    assert store.metadata("pump", "telemetry", "k") == {"cursor": "7", "content": content}
+
+
+def test_nothing_written_is_none(store: Store) -> None:
+    """Absence is a normal answer."""
+    assert store.read("pump", "telemetry", "k") is None
+    assert store.metadata("pump", "telemetry", "k") is None
+    assert store.keys("pump", "telemetry") == ()
+    assert store.read_many("pump", "telemetry", ["k"]).empty
+
+
+def test_equal_content_has_equal_bytes(store: Store) -> None:
+    """How a frame came about (read back, joined of pieces, other string and NaN representations) does not show."""
+    store.write("pump", "s", "a", table(), {"x": "1", "y": "2"})
+    again = store.read("pump", "s", "a")
+    assert again is not None
+    pieces = pd.concat([table().iloc[:1], again.iloc[1:]]).set_axis([7, 7, 9])
+    pieces["unit"] = pieces["unit"].astype(object)
+    pieces["time"] = pieces["time"].astype("datetime64[ns, UTC]")
+    pieces.loc[pieces["value"].isna(), "value"] = -np.float64(np.nan)
+    store.write("pump", "s", "b", pieces, {"y": "2", "x": "1"})
+    assert store.path("pump", "s", "a").read_bytes() == store.path("pump", "s", "b").read_bytes()
+
+
+def test_digest_is_of_the_rows_alone(store: Store) -> None:
+    """Other metadata leaves the content digest; another value changes it."""
+    changed = table().assign(value=[1.5, np.nan, 1.0])
+    assert store.write("pump", "s", "a", table(), {"x": "1"}) == store.write("pump", "s", "a", table(), {"x": "2"})
+    assert store.write("pump", "s", "a", table(), {}) != store.write("pump", "s", "a", changed, {})
+
+
+def test_many_tables_are_one_under_the_other(store: Store) -> None:
+    """In the order of the keys asked for; missing and empty ones leave no trace in the types."""
+    store.write("pump", "s", "b", table(), {})
+    store.write("pump", "s", "a", table().iloc[:0], {})
+    store.write("pump", "s", "c", table().iloc[:1], {})
+    found = store.read_many("pump", "s", ["a", "missing", "c", "b"])
+    pd.testing.assert_frame_equal(found, pd.concat([table().iloc[:1], table()], ignore_index=True))
+    assert list(store.read_many("pump", "s", ["a"]).columns) == list(table().columns)
+    assert store.keys("pump", "s") == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"no table at all" * 100])
+def test_damaged_file_is_named(store: Store, damage: bytes) -> None:
+    """The error names the file and says what to do."""
+    store.write("pump", "s", "a", table(), {})
+    path = store.path("pump", "s", "a")
+    path.write_bytes(damage)
+    with pytest.raises(TwinError, match=r"a\.parquet: not readable .*delete the file"):
+        store.read("pump", "s", "a")
+    with pytest.raises(TwinError, match=r"a\.parquet"):
+        store.metadata("pump", "s", "a")
+
+
+def test_half_a_file_is_named(store: Store) -> None:
+    """A truncated table (not by us: we rename) is an error, not a shorter table."""
+    store.write("pump", "s", "a", table(), {})
+    path = store.path("pump", "s", "a")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(TwinError, match="not readable"):
+        store.read("pump", "s", "a")
+
+
+def test_foreign_table_is_refused(store: Store) -> None:
+    """A Parquet file that this platform did not write is not taken for a table."""
+    path = store.path("pump", "s", "a")
+    path.parent.mkdir(parents=True)
+    table().to_parquet(path)
+    with pytest.raises(TwinError, match="schema version none, expected 1"):
+        store.read("pump", "s", "a")
+
+
+def test_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    """A file where the folder should be: the message names the path and the reason."""
+    (tmp_path / "store").write_text("in the way")
+    with pytest.raises(TwinError, match=r"store.*cannot be written"):
+        Store(tmp_path / "store").write("pump", "s", "a", table(), {})
+
+
+def test_abandoned_files_are_swept(store: Store) -> None:
+    """What a killed process left aside goes with the next write of that stage; a recent one may still be in use."""
+    store.write("pump", "s", "a", table(), {})
+    aside = store.path("pump", "s", "a").parent / ".aside"
+    old, recent = aside / "a.1.old", aside / "a.2.recent"
+    old.touch()
+    recent.touch()
+    long_ago = time.time() - ABANDONED_AFTER_S - 1
+    os.utime(old, (long_ago, long_ago))
+    store.write("pump", "s", "b", table(), {})
+    assert not old.exists()
+    assert recent.exists()
+    assert store.keys("pump", "s") == ("a", "b")
+
+
+def test_readers_see_whole_tables_while_two_processes_write(store: Store) -> None:
+    """Rows and metadata are always of one and the same write, and nothing is left aside."""
+    writers = [start_writer(store, number, 40) for number in (1, 2)]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        found = store.read_with_metadata("pump", "telemetry", "2026-01-01")
+        if found is not None:
+            frame, metadata = found
+            assert frame["writer"].unique().tolist() == [int(metadata["writer"])]
+            assert len(frame) == 20_000
+            seen.add(metadata["writer"])
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert seen
+    assert list((store.path("pump", "telemetry", "k").parent / ".aside").iterdir()) == []
+
+
+def test_killed_writer_leaves_the_table_whole(store: Store) -> None:
+    """SIGKILL at any moment: the table is an earlier write or a later one."""
+    store.write("pump", "telemetry", "2026-01-01", pd.DataFrame({"writer": [0]}), {"writer": "0"})
+    for number in range(1, 6):
+        writer = start_writer(store, number, 100_000)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.013 * number)
+        writer.kill()
+        writer.wait()
+        found = store.read_with_metadata("pump", "telemetry", "2026-01-01")
+        assert found is not None
+        assert found[0]["writer"].unique().tolist() == [int(found[1]["writer"])]
