@@ -5,6 +5,7 @@ Everything is read and judged first and then written in one transaction, so that
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ class TimeZone(click.ParamType):  # type: ignore[type-arg] # generic in the newe
         try:
             return ZoneInfo(str(value))
         except (KeyError, ValueError, OSError):  # unknown, no name at all, a folder of zones
-            self.fail(f"'{value}' is no time zone; expected a name such as UTC or Europe/Berlin", param, ctx)
+            self.fail(f"'{value}' is no time zone; expected a name such as UTC or Europe/Berlin.", param, ctx)
 
 
 @click.command(short_help="Recorded telemetry (CSV or Parquet) into the historian.")
@@ -95,10 +96,6 @@ def command(  # noqa: PLR0913 - one parameter an option, as click has it
     with _task("Reading", sum(map(_size, files)), quiet=quiet) as advance:
         recording = read_recording(files, unit_choice(spec, unit), options, utc_now(), advance)
     recording = drop_published(recording, spec)
-    if recording.samples.empty:
-        raise TwinError(
-            f"twin '{spec.name}' publishes under all of these names, nothing was written: {notes(recording, spec)[0]}"
-        )
     with _task("Writing", len(recording.samples), quiet=quiet) as advance:
         _write(recording, advance)
     told = notes(recording, spec)
@@ -151,7 +148,7 @@ def _task(title: str, total: int, *, quiet: bool) -> Iterator[Advance]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    silent = quiet or not console.is_terminal or not click.get_text_stream("stdout").isatty()
+    silent = quiet or not console.is_terminal or not sys.stdout.isatty()
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)

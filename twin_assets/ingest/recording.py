@@ -103,7 +103,8 @@ def read_recording(
         done += table.path.stat().st_size
     rows = pd.concat(frames, ignore_index=True)
     if rows.empty:
-        raise RecordingError(f"{', '.join(map(str, paths))}: found no samples; expected rows below the header.")
+        why = "".join(f" Column '{name}' {reason}." for name, reason in skipped.items())
+        raise RecordingError(f"{', '.join(map(str, paths))}: found no samples; expected numbers below the header.{why}")
     _refuse_future(rows, files, now)
     unique = _unique(rows, files)
     return Recording(_samples(unique, files.series), len(rows) - len(unique), skipped)

@@ -78,7 +78,7 @@ def open_table(path: Path) -> Table:
             )
         table = _parquet_table(path) if start == PARQUET else _csv_table(path, packed=start.startswith(GZIP))
     if len(table.types) < 2:  # noqa: PLR2004 - a time and something that was measured
-        raise RecordingError(f"{path}: found one column, {_listed(table.types)}; expected a time and values, by commas")
+        raise RecordingError(f"{path}: found one column, {_listed(table.types)}; expected a time and values.")
     return table
 
 
@@ -99,7 +99,9 @@ def _readable(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise RecordingError(f"{path}: cannot be read ({reason}); expected a CSV or Parquet file.") from error
     except pa.ArrowInvalid as error:
-        raise RecordingError(f"{path}: cannot be read ({error}); expected a CSV or Parquet file.") from error
+        # Arrow's own word for text in another encoding, "invalid UTF8 data", says little.
+        advice = "save the file as UTF-8." if "UTF8" in str(error) else "expected a CSV or Parquet file."
+        raise RecordingError(f"{path}: cannot be read ({error}); {advice}") from error
 
 
 @contextmanager

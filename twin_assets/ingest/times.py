@@ -7,7 +7,7 @@ are read as decimals, never as binary fractions: 1102151.076 s are exactly 11021
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,6 +27,7 @@ TIME_UNITS_NS = {
     "h": 3_600_000_000_000,
 }
 EARLIEST, LATEST = pd.Timestamp.min.tz_localize("UTC"), pd.Timestamp.max.tz_localize("UTC")
+FAR_AWAY = 4 * LATEST.value  # out of bounds, wherever a count starts
 ISO_EXAMPLE = "2026-01-31T13:45:00Z"
 
 _NUMBER = re.compile(NUMBER)
@@ -163,18 +164,16 @@ class TimeReader:
                 f"found the number {cells[0]}; expected --start, the time that numbers count from, for example"
                 " --start 2026-01-31T00:00:00Z (Unix times count from --start 1970-01-01)",
             )
-        unit_ns, start_ns = TIME_UNITS_NS[self._unit()], start.as_unit("ns").value
+        unit, first_ns = self._unit(), start.as_unit("ns").value
         times = []
         for cell, row in zip(cells, rows, strict=True):
             if not _NUMBER.match(cell):
                 found = f"'{cell}'" if cell else "an empty cell"
                 raise self._error(int(row), f"found {found}; expected a number as in the cells above")
-            counted = Decimal(cell) * unit_ns
-            if abs(counted) > 2 * LATEST.value:  # before it is made an integer: 1e999 has a thousand digits
-                raise self._out_of_range(int(row), f"{cell} {self._unit()} after {start}")
-            times.append(start_ns + int(counted.to_integral_value(ROUND_HALF_EVEN)))
-            if not EARLIEST.value <= times[-1] <= LATEST.value:
-                raise self._out_of_range(int(row), f"{cell} {self._unit()} after {start}")
+            time = first_ns + _nanoseconds(cell, TIME_UNITS_NS[unit])
+            if not EARLIEST.value <= time <= LATEST.value:
+                raise self._out_of_range(int(row), f"{cell} {unit} after {start}")
+            times.append(time)
         return np.array(times, dtype=np.int64)
 
     def _unit(self) -> str:
@@ -191,6 +190,16 @@ class TimeReader:
 
     def _error(self, row: int, message: str) -> RecordingError:
         return RecordingError(f"{self._where(row)}: column '{self._column}': {message}.")
+
+
+def _nanoseconds(number: str, unit_ns: int) -> int:
+    """The nearest nanosecond of a decimal; of one that is out of all bounds, something out of bounds."""
+    try:
+        counted = Decimal(number) * unit_ns
+    except DecimalException:  # an exponent that Decimal itself cannot hold
+        return FAR_AWAY
+    # Compared before it is made an integer: that of 1e999999 has a million digits.
+    return FAR_AWAY if abs(counted) > FAR_AWAY else int(counted.to_integral_value(ROUND_HALF_EVEN))
 
 
 def _datetimes(cells: pa.Array) -> pd.DatetimeIndex:

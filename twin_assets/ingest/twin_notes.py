@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from twin_assets.ingest.errors import RecordingError
 from twin_assets.ingest.recording import Recording
 from twin_assets.nearest import nearest_hint
 from twin_assets.spec import TwinSpec
@@ -13,10 +14,17 @@ LISTED = 6
 
 
 def drop_published(recording: Recording, spec: TwinSpec) -> Recording:
-    """Skip properties under which the twin publishes: its results would overwrite the recorded values."""
+    """Skip properties under which the twin publishes: its results would overwrite the recorded values.
+
+    Raises:
+        RecordingError: if nothing is left.
+    """
     claims = published(spec.coefficients, spec.virtual_sensors, spec.measurements)
     results = {claim.name + suffix for claim in claims for suffix in PUBLISHED_SUFFIXES}
-    return recording.without(results - set(channel_properties(spec)), PUBLISHED_REASON)
+    kept = recording.without(results - set(channel_properties(spec)), PUBLISHED_REASON)
+    if kept.samples.empty:
+        raise RecordingError(f"found nothing to ingest for twin '{spec.name}'. {' '.join(_skipped(kept))}")
+    return kept
 
 
 def notes(recording: Recording, spec: TwinSpec) -> list[str]:
@@ -50,8 +58,10 @@ def _before_start(recording: Recording, spec: TwinSpec) -> list[str]:
     start = pd.Timestamp(spec.start, tz="UTC")
     times = recording.samples["time"]
     early = int((times < start).sum())
+    if not early:
+        return []
     advice = f"To calibrate with them, set `start: {times.min():%Y-%m-%d}` in twin.yaml."
-    return [f"{early} samples lie before the twin's first window, {spec.start}. {advice}"] if early else []
+    return [f"{early} samples lie before the twin's first window, {spec.start}. {advice}"]
 
 
 def _listed(names: list[str]) -> str:
