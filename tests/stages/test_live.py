@@ -33,6 +33,7 @@ from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
 
 FLOW = (TELEMETRY, OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS, PUBLISHED)
+HOURLY = {"every": "1h"}
 Recorded = Callable[..., pd.DataFrame]
 
 
@@ -126,14 +127,16 @@ class Line:
 
 
 @pytest.fixture
-def make_line(tmp_path: Path, spec: TwinSpec, model: PredictiveModel) -> Iterator[Callable[[str], Line]]:
+def make_line(
+    tmp_path: Path, make_spec: Callable[..., TwinSpec], model: PredictiveModel
+) -> Iterator[Callable[[str], Line]]:
     """Lines with a historian and a store of their own."""
     opened = []
 
     def make(name: str = "line") -> Line:
         (tmp_path / name).mkdir()
         opened.append(SqlHistorian.sqlite(tmp_path / name / "historian.sqlite"))
-        return Line(opened[-1], Store(tmp_path / name / "store"), spec, model)
+        return Line(opened[-1], Store(tmp_path / name / "store"), make_spec(align=HOURLY), model)
 
     yield make
     for historian in opened:
@@ -248,7 +251,7 @@ def test_observation_that_became_complete_is_pending(line: Line, recorded: Recor
     assert line.pending("2026-01-02 00:00") == ["2026-01-01"]
     line.run("2026-01-02 00:00")
     assert line.pending("2026-01-02 00:00") == []
-    assert len(line.rows(UKF_STATE, line.grid.parse("2026-01-01"))) == 12
+    assert len(line.rows(UKF_STATE, line.grid.parse("2026-01-01"))) == 4
 
 
 def test_sample_of_the_next_window_waits_for_it(line: Line, recorded: Recorded) -> None:
@@ -265,7 +268,7 @@ def test_new_channel_is_read_for_old_windows(
     """A measurement that is added to the spec was recorded long ago: its windows are pending."""
     line.historian.write(recorded("2026-01-01", "2026-01-02 12:00"))
     both = line.spec
-    line.spec = make_spec(measurements=[both.measurements[0]])
+    line.spec = make_spec(measurements=[both.measurements[0]], align=HOURLY)
     line.model = _Narrow()
     line.run("2026-01-02 12:00")
     assert line.pending("2026-01-02 12:00") == []
@@ -288,7 +291,7 @@ def test_changed_windows_start_anew(line: Line, make_spec: Callable[..., TwinSpe
     """Tables of days do not stand for hours, nor in their way."""
     line.historian.write(recorded("2026-01-01 20:00", "2026-01-01 22:00"))
     line.run("2026-01-01 22:00")
-    line.spec = make_spec(window="hourly")
+    line.spec = make_spec(window="hourly", align=HOURLY)
     assert line.pending("2026-01-01 22:00") == ["2026-01-01T2000", "2026-01-01T2100"]
     assert line.live("2026-01-01 22:00") == ["2026-01-01T2000", "2026-01-01T2100", "2026-01-01T2200"]
     line.run("2026-01-01 22:00")
