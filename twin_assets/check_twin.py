@@ -13,10 +13,11 @@ from twin_assets.errors import TwinError
 from twin_assets.estimation import Coefficients
 from twin_assets.estimation.sensitivity import Combination, LocalSensitivity, local_sensitivity
 from twin_assets.model import EvaluationError, Floats
-from twin_assets.simulation import FmuDescription, FmuModel
+from twin_assets.simulation import FmuDescription, RestartReport, probe_restart
 from twin_assets.spec import Channel, MeasurementSpec, TwinSpec
 from twin_assets.spec_check import described
 from twin_assets.spec_file import SpecError, Twin, load_twin
+from twin_assets.spec_types import bounds_text, outside
 from twin_assets.stages.engine import coefficients_of, open_model, settings_of
 
 
@@ -44,7 +45,7 @@ class Evidence:
     """What running the model around the prior showed.
 
     Attributes:
-        restart: how an evaluation gets back to its start, in words.
+        restart: how the FMU can get back to where an evaluation starts, each way tried.
         inputs: operating condition of the runs.
         predictions: every output at the prior.
         coefficients: the prior.
@@ -52,7 +53,7 @@ class Evidence:
         model_runs: how many runs it took.
     """
 
-    restart: str
+    restart: RestartReport
     inputs: dict[str, float]
     predictions: tuple[Prediction, ...]
     coefficients: Coefficients
@@ -95,7 +96,7 @@ def check_twin(name: str, twins_path: Path) -> Report:
         evidence = gather(twin, description)
     except TwinError as error:
         return Report(name, (f"{_where_run(twin, error)}: {error}",), (), description, twin)
-    return Report(name, (), tuple(_warnings(twin, evidence)), description, twin, evidence)
+    return Report(name, (), tuple(warnings_of(twin, evidence)), description, twin, evidence)
 
 
 def gather(twin: Twin, description: FmuDescription) -> Evidence:
@@ -111,7 +112,7 @@ def gather(twin: Twin, description: FmuDescription) -> Evidence:
         (values,) = model.evaluate(coefficients.initial[None, :], condition)
         sensitivity = local_sensitivity(model, condition, coefficients, noise)
         return Evidence(
-            restart=_restart(model, description),
+            restart=probe_restart(model),
             inputs=inputs,
             predictions=tuple(_predictions(twin.spec, description, values)),
             coefficients=coefficients,
@@ -136,35 +137,35 @@ def _predictions(spec: TwinSpec, description: FmuDescription, values: Floats) ->
         yield Prediction(part.name, role, part.unit or description.variable(part.name).unit, value, noise_std)
 
 
-def _restart(model: FmuModel, description: FmuDescription) -> str:
-    if model.restart == "rollback":
-        return "rolls back to a settled state, then settles from there"
-    fixed = [n for n in (*model.coefficients, *model.inputs) if not description.variable(n).tunable]
-    reason = (
-        f"{', '.join(fixed)} cannot be set while it runs"
-        if description.can_get_set_state
-        else "it cannot keep its state"
-    )
-    return f"resets and settles from a cold start each time, because {reason}"
-
-
 def _where_run(twin: Twin, error: TwinError) -> str:
     # What fails at the prior is about its values; what fails before that about the model.
     return twin.where("coefficients") if isinstance(error, EvaluationError) else twin.where("model", "fmu")
 
 
-def _warnings(twin: Twin, evidence: Evidence) -> Iterator[str]:
-    if evidence.restart.startswith("resets"):
-        yield f"{twin.where('model', 'fmu')}: the FMU {evidence.restart}: expect slow runs."
+def warnings_of(twin: Twin, evidence: Evidence) -> Iterator[str]:
+    """What holds, and yet should be known: how it restarts, ranges that the model leaves, what is not told apart."""
+    yield from _restart_warnings(twin.where("model", "fmu"), evidence.restart)
     for part, prediction in zip(twin.spec.measurements, evidence.predictions, strict=False):
-        low, high = part.valid_range
-        if (low is not None and prediction.value < low) or (high is not None and prediction.value > high):
+        if outside(prediction.value, *part.valid_range):
             yield (
                 f"{twin.where('measurements', part.name, 'valid_range')}: the model predicts {prediction.value:g} for"
-                f" '{part.name}' at the prior, outside its valid_range [{low}, {high}]: such measurements do not count."
+                f" '{part.name}' at the prior, outside its valid_range {bounds_text(*part.valid_range)}: such"
+                " measurements do not count."
             )
     for combination in evidence.sensitivity.blind:
         yield f"{twin.where('coefficients', next(iter(combination.weights)))}: {_blind(combination)}"
+
+
+def _restart_warnings(where: str, restart: RestartReport) -> Iterator[str]:
+    if restart.used == "reset":
+        reason = restart.rollback.detail
+        yield f"{where}: every run of the FMU is a reset and a cold start, which is slow, because {reason}."
+    if not restart.reproducible:
+        outcome = restart.rollback if restart.used == "rollback" else restart.reset
+        yield (
+            f"{where}: the FMU's {restart.used} is not exact ({outcome.detail}): a window that is materialized again"
+            " may differ in its last digits."
+        )
 
 
 def _blind(combination: Combination) -> str:

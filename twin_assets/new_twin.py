@@ -17,8 +17,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twin_assets.errors import TwinError
-from twin_assets.model import EvaluationError
-from twin_assets.simulation import FmuDescription, FmuError, FmuModel, FmuVariable
+from twin_assets.simulation import FmuDescription, FmuModel, FmuVariable
 from twin_assets.spec_check import check_against_fmu
 from twin_assets.spec_file import TWIN_FILE, SpecError, load_twin, shown
 from twin_assets.spec_types import twin_name
@@ -67,14 +66,14 @@ def new_folder(name: str, twins_path: Path) -> Path:
 
 
 def values_at_start(description: FmuDescription, chosen: Chosen) -> dict[str, float]:
-    """What the model settles at with its start values: measurement -> value; empty if it cannot be run like that."""
+    """What the model settles at with its start values: measurement -> value.
+
+    Raises:
+        TwinError: if the model cannot be run like that.
+    """
     names = tuple(variable.name for variable in chosen.measurements)
-    try:
-        with FmuModel(description.path, coefficients=(), inputs=(), outputs=names, workers=1) as model:
-            (row,) = model.evaluate(np.empty((1, 0)), np.empty(0))
-    except (EvaluationError, FmuError):
-        # The guess is then made from less; 'twin check' is where a model that cannot run is told.
-        return {}
+    with FmuModel(description.path, coefficients=(), inputs=(), outputs=names, workers=1) as model:
+        (row,) = model.evaluate(np.empty((1, 0)), np.empty(0))
     return dict(zip(names, row.tolist(), strict=True))
 
 

@@ -20,7 +20,9 @@ from twin_assets.spec_types import (
     Text,
     TwinName,
     WindowName,
+    bounds_text,
     ordered,
+    outside,
     refuse_if,
 )
 
@@ -45,10 +47,6 @@ def _units(value: object) -> object:
     if value == DISCOVERED or (isinstance(value, list | tuple) and all(isinstance(unit, str) for unit in value)):
         return value
     raise ValueError(f"found {value!r}; expected a list of names, for example [line_1], or the word {DISCOVERED}")
-
-
-def _shown(bound: float | None) -> str:
-    return "null" if bound is None else f"{bound:g}"
 
 
 class Part(BaseModel):
@@ -134,11 +132,10 @@ class CoefficientSpec(NamedPart):
 
     @model_validator(mode="after")
     def _inside_bounds(self) -> Self:
-        low, high = self.bounds
         refuse_if(
-            Conflict((key,), f"found {value:g}, outside the bounds [{_shown(low)}, {_shown(high)}]; expected inside")
+            Conflict((key,), f"found {value:g}, outside the bounds {bounds_text(*self.bounds)}; expected inside")
             for key, value in (("initial", self.initial), ("limit", self.limit))
-            if value is not None and ((low is not None and value < low) or (high is not None and value > high))
+            if value is not None and outside(value, *self.bounds)
         )
         return self
 

@@ -11,7 +11,7 @@ from twin_assets.nearest import nearest_hint
 from twin_assets.simulation import FmuDescription, FmuError, FmuVariable, read_description
 from twin_assets.spec import CoefficientSpec, InputSpec, NamedPart, TwinSpec
 from twin_assets.spec_file import SpecError, Twin
-from twin_assets.spec_types import Conflict, YamlPath
+from twin_assets.spec_types import Conflict, YamlPath, bounds_text, outside
 
 Variables = Mapping[str, FmuVariable]
 
@@ -144,9 +144,8 @@ def _number_conflicts(path: YamlPath, label: str, part: NamedPart, variable: Fmu
 
 
 def _range_conflicts(path: YamlPath, label: str, value: float | None, variable: FmuVariable) -> Iterator[Conflict]:
-    low, high = variable.min, variable.max
-    if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-        allowed = f"[{'-inf' if low is None else format(low, 'g')}, {'inf' if high is None else format(high, 'g')}]"
+    if value is not None and outside(value, variable.min, variable.max):
+        allowed = bounds_text(variable.min, variable.max)
         yield Conflict(path, f"{label}: found {value:g}; the FMU allows {allowed}. Stay inside.")
 
 

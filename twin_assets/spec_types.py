@@ -44,6 +44,16 @@ class ConflictsError(ValueError):
         super().__init__("; ".join(conflict.message for conflict in self.conflicts))
 
 
+def bounds_text(low: float | None, high: float | None) -> str:
+    """``[0, null]``, as twin.yaml writes bounds."""
+    return f"[{', '.join('null' if bound is None else f'{bound:g}' for bound in (low, high))}]"
+
+
+def outside(value: float, low: float | None, high: float | None) -> bool:
+    """Whether a value lies beyond a bound; None is no bound."""
+    return (low is not None and value < low) or (high is not None and value > high)
+
+
 def refuse_if(conflicts: Iterable[Conflict]) -> None:
     """Raise ConflictsError if there are any."""
     found = tuple(conflicts)

@@ -59,13 +59,13 @@ def test_check_runs_the_model_and_says_what_can_be_told_apart(capsys: pytest.Cap
     code, output, error = run(capsys, "line")
     assert (code, error) == (0, "")
     assert output.startswith("line: holds")
-    assert "the FMU rolls back to a settled state" in output
+    assert "Restart: each run rolls back to a settled state (tried: rollback exact, reset exact" in output
     assert "with web_speed_setpoint = 1" in output, "a measured input takes the FMU's start value"
     assert re.search(r"S4_Tension_N *│ measurement *│ N *│ *10\d", output)
     assert re.search(
         r"twins/line/twin.yaml:[67]: the measurements cannot tell b1, b2 apart: along b[12] - b[12]", output
     )
-    assert re.search(r"twins/line/twin.yaml:9: the model predicts 10\d.* outside its valid_range \[0.0, 50.0\]", output)
+    assert re.search(r"twins/line/twin.yaml:9: the model predicts 10\d.* outside its valid_range \[0, 50\]", output)
 
 
 def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +74,7 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = json.loads(output)["twins"]
     assert code == 0
     assert (line["ok"], len(line["warnings"]), line["fmu"]["fmi_version"]) == (True, 2, "2.0")
+    assert (line["restart"]["used"], line["restart"]["rollback"]["status"]) == ("rollback", "exact")
     assert [output["role"] for output in line["outputs"]] == ["measurement", "virtual sensor"]
     assert line["outputs"][1]["unit"] == "N.m", "the FMU's unit where twin.yaml gives none"
     (blind,) = line["blind"]
@@ -119,7 +120,7 @@ def test_a_fixed_coefficient_is_a_warning(twins: Path, capsys: pytest.CaptureFix
     write(twins, LINE.replace("{name: b2, initial: 1.0e-3, initial_std: 5.0e-3, bounds: [0, 0.5]}", INERTIA))
     code, output, _ = run(capsys, "line")
     assert code == 0
-    assert "twin.yaml:2: the FMU resets and settles from a cold start each time, because roller_inertia" in output
+    assert "twin.yaml:2: every run of the FMU is a reset and a cold start, which is slow, because" in output
     assert "the measurements hardly depend on roller_inertia" in output, "no settled speed depends on an inertia"
 
 

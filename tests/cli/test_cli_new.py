@@ -1,5 +1,6 @@
 """``twin new`` as a user calls it, on the demonstration's FMU."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_new_writes_a_twin_from_patterns(twins: Path, capsys: pytest.CaptureFixt
         "Wrote twins/line/twin.yaml (coefficients: 9, measurements: 9, virtual sensors: 9, inputs: 4)."
     )
     assert "twin check line" in output
+
+
+def test_a_model_that_does_not_run_is_a_warning(
+    twins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged binary: the file is written with a lesser guess, and said to be; twin check will tell the rest."""
+    broken = tmp_path / "broken.fmu"
+    with zipfile.ZipFile(FMU) as source, zipfile.ZipFile(broken, "w") as target:
+        for member in source.namelist():
+            target.writestr(member, b"" if member.startswith("binaries/") else source.read(member))
+    main(["new", "line", "--fmu", str(broken), "--calibrate", "b9", "--measure", "Roller9_w"])
+    assert "Warning: noise_std is guessed from less, for the model does not run" in capsys.readouterr().err
+    assert load_twin("line", twins).spec.measurements[0].noise_std == 0.01
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from twin_assets.check_twin import Evidence, Report, check_twin
 from twin_assets.cli.check_tables import print_report, print_variables
 from twin_assets.errors import TwinError
 from twin_assets.home import twins_path_from
-from twin_assets.simulation import FmuDescription, fmu_sha256, read_description
+from twin_assets.simulation import FmuDescription, RestartReport, fmu_sha256, read_description
 from twin_assets.spec_file import Twin, load_twin, shown, twin_names
 
 
@@ -117,11 +117,17 @@ def _units(report: Report) -> dict[str, str | None]:
     return {variable.name: variable.unit for variable in report.description.variables} if report.description else {}
 
 
+def _restart_json(restart: RestartReport) -> dict[str, Any]:
+    ways = {"rollback": restart.rollback, "reset": restart.reset, "serialize": restart.serialize}
+    tried = {name: {"status": outcome.status, "detail": outcome.detail} for name, outcome in ways.items()}
+    return {"used": restart.used, "reproducible": restart.reproducible, **tried}
+
+
 def _evidence_json(evidence: Evidence, units: dict[str, str | None]) -> dict[str, Any]:
     prior, sensitivity = evidence.coefficients, evidence.sensitivity
     rows = zip(prior.names, prior.initial.tolist(), prior.initial_std.tolist(), strict=True)
     return {
-        "restart": evidence.restart,
+        "restart": _restart_json(evidence.restart),
         "model_runs": evidence.model_runs,
         "inputs": evidence.inputs,
         "outputs": [vars(prediction) for prediction in evidence.predictions],

@@ -39,7 +39,7 @@ def print_variables(name: str, variables: list[dict[str, Any]]) -> None:
 
 
 def _print_evidence(console: Console, values: dict[str, Any]) -> None:
-    console.print(f"  Restart: the FMU {escape(values['restart'])}.", soft_wrap=True, highlight=False)
+    console.print(f"  Restart: {escape(_restart_line(values['restart']))}.", soft_wrap=True, highlight=False)
     told = ", ".join(f"{name} = {value:g}" for name, value in values["inputs"].items())
     console.print(f"  Run {values['model_runs']} times around the prior{escape(f' with {told}' if told else '')}.")
     console.print(_coefficients(values), _outputs(values))
@@ -70,6 +70,13 @@ def _fmu_line(fmu: dict[str, Any]) -> str:
     tool = f", exported by {fmu['generation_tool']}" if fmu["generation_tool"] else ""
     platforms = ", ".join(fmu["platforms"])
     return f"{fmu['file']} (FMI {fmu['fmi_version']}{tool}; {platforms}; SHA-256 {fmu['sha256'][:12]}…)"
+
+
+def _restart_line(restart: dict[str, Any]) -> str:
+    used = {"rollback": "each run rolls back to a settled state", "reset": "each run is a reset and a cold start"}
+    ways = {"rollback": "rollback", "reset": "reset", "serialize": "state in another process"}
+    tried = ", ".join(f"{words} {restart[way]['status']}" for way, words in ways.items())
+    return f"{used[restart['used']]} (tried: {tried})"
 
 
 def _table(title: str, columns: tuple[str, ...], numbers: tuple[str, ...]) -> Table:

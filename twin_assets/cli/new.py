@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from twin_assets.errors import TwinError
 from twin_assets.home import twins_path_from
 from twin_assets.new_twin import NewTwin, new_folder, values_at_start, write_twin
-from twin_assets.simulation import read_description
+from twin_assets.simulation import FmuDescription, read_description
 from twin_assets.spec_file import shown
 from twin_assets.variable_choice import Chosen, Patterns, choose
 
@@ -53,9 +54,18 @@ def command(
     description = read_description(fmu)
     chosen = choose(description, Patterns(calibrate, measure, predict))
     day = start.date() if start else date(2020, 1, 1)
-    new = NewTwin(name, units, day, values_at_start(description, chosen))
+    new = NewTwin(name, units, day, _values(description, chosen))
     path = write_twin(new, description, chosen, twins_path)
     click.echo(_summary(name, path, chosen))
+
+
+def _values(description: FmuDescription, chosen: Chosen) -> dict[str, float]:
+    try:
+        return values_at_start(description, chosen)
+    except TwinError as error:
+        # The file is still worth writing: what to mend may be in it.
+        click.echo(f"Warning: noise_std is guessed from less, for the model does not run: {error}", err=True)
+        return {}
 
 
 def _summary(name: str, path: Path, chosen: Chosen) -> str:

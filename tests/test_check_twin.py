@@ -1,0 +1,119 @@
+"""What a check warns of, from evidence made by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twin_assets.check_twin import Evidence, Prediction, check_twin, operating_condition, warnings_of
+from twin_assets.estimation import Coefficients
+from twin_assets.estimation.sensitivity import Combination, LocalSensitivity
+from twin_assets.simulation import FmuDescription, RestartOutcome, RestartReport
+from twin_assets.spec_file import Twin, load_twin
+
+EXACT = RestartOutcome("exact")
+
+PUMP = """\
+name: pump
+model: {fmu: pump.fmu}
+inputs:
+  - {name: speed, property: n}
+  - {name: weight, constant: 7}
+coefficients:
+  - {name: wear, initial: 0, initial_std: 1}
+  - {name: leak, initial: 0, initial_std: 1}
+measurements:
+  - {name: flow, noise_std: 1, valid_range: [0, null]}
+"""
+
+
+@pytest.fixture
+def pump(tmp_path: Path) -> Twin:
+    """Two coefficients and one measurement."""
+    path = tmp_path / "pump" / "twin.yaml"
+    path.parent.mkdir()
+    path.write_text(PUMP)
+    return load_twin(path, tmp_path)
+
+
+def warnings(
+    twin: Twin,
+    restart: RestartReport | None = None,
+    value: float = 1.0,
+    blind: tuple[Combination, ...] = (),
+) -> list[str]:
+    """What is warned of, from the line on."""
+    two = np.ones(2)
+    evidence = Evidence(
+        restart=restart or RestartReport(EXACT, EXACT, EXACT, "rollback"),
+        inputs={},
+        predictions=(Prediction("flow", "measurement", None, value, 1.0),),
+        coefficients=Coefficients(("wear", "leak"), 0 * two, two, two, -np.inf * two, np.inf * two),
+        sensitivity=LocalSensitivity(np.ones(1), np.ones((1, 2)), two, two, blind),
+        model_runs=6,
+    )
+    return [warning.partition("twin.yaml:")[2] for warning in warnings_of(twin, evidence)]
+
+
+def test_good_evidence_warns_of_nothing(pump: Twin) -> None:
+    """An exact rollback, a value in its range, coefficients that can be told apart."""
+    assert warnings(pump) == []
+
+
+def test_a_slow_restart_is_told_with_its_reason(pump: Twin) -> None:
+    """A reset that is exact is slow and nothing else."""
+    reset = RestartReport(RestartOutcome("not offered", "the FMU cannot"), EXACT, EXACT, "reset")
+    (warning,) = warnings(pump, reset)
+    assert warning == "2: every run of the FMU is a reset and a cold start, which is slow, because the FMU cannot."
+
+
+@pytest.mark.parametrize("used", ["rollback", "reset"])
+def test_an_inexact_restart_is_told(pump: Twin, used: str) -> None:
+    """Whichever way is used: results would not be byte for byte the same again."""
+    off = RestartOutcome("inexact", "outputs differ by up to 1e-9, relative")
+    report = (
+        RestartReport(off, EXACT, EXACT, "rollback")
+        if used == "rollback"
+        else RestartReport(EXACT, off, EXACT, "reset")
+    )
+    warning = warnings(pump, report)[-1]
+    assert warning.startswith(f"2: the FMU's {used} is not exact (outputs differ by up to 1e-9, relative)")
+
+
+def test_a_range_that_the_model_leaves_is_told(pump: Twin) -> None:
+    """Its measurements would never count."""
+    (warning,) = warnings(pump, value=-3.0)
+    assert warning.startswith("10: the model predicts -3 for 'flow' at the prior, outside its valid_range [0, null]")
+
+
+@pytest.mark.parametrize(
+    ("weights", "observations", "expected"),
+    [
+        ({"leak": 1.0}, np.inf, "8: the measurements hardly depend on leak: no number of observations tells."),
+        (
+            {"wear": 1.0, "leak": -0.8},
+            4e4,
+            "7: the measurements cannot tell wear, leak apart: along wear - 0.8·leak it takes 4e+04 observations",
+        ),
+    ],
+)
+def test_blind_combinations_are_told(pump: Twin, weights: dict[str, float], observations: float, expected: str) -> None:
+    """By name, with what it would take."""
+    (warning,) = warnings(pump, blind=(Combination(weights, observations),))
+    assert warning.startswith(expected)
+
+
+def test_the_trial_takes_constants_and_start_values(pump: Twin, pump_fmu: FmuDescription) -> None:
+    """A measured input has no measurement yet: the FMU's own start value stands for it."""
+    assert operating_condition(pump.spec, pump_fmu) == {"speed": 150, "weight": 7}
+
+
+def test_a_broken_fmu_is_a_finding_with_its_line(pump: Twin) -> None:
+    """The file is right, the FMU is not: both are told by the line that names it."""
+    pump.fmu_path.write_bytes(b"PK, but no zip")
+    report = check_twin("pump", pump.path.parents[1])
+    assert report.twin is not None
+    assert report.evidence is None
+    (finding,) = report.findings
+    assert "twin.yaml:2:" in finding
+    assert "no complete FMU" in finding
