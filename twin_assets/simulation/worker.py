@@ -77,9 +77,9 @@ def _listen(requests: IO[bytes], setup: Setup, inbox: "queue.SimpleQueue[object]
         while True:
             inbox.put(pickle.load(requests))  # noqa: S301 - from the parent's own pipe
     except EOFError:
+        shutil.rmtree(setup.folder, ignore_errors=True)
         inbox.put(None)
         time.sleep(ORPHAN_GRACE_S)
-        shutil.rmtree(setup.folder, ignore_errors=True)
         os._exit(1)
 
 

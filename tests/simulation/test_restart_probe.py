@@ -1,0 +1,54 @@
+"""Finding out how an FMU restarts: what it claims is tried, in processes that may crash."""
+
+from pathlib import Path
+
+from tests.simulation.conftest import MakeFmu
+from tests.simulation.two_modes import Fault
+from twin_assets.simulation import FmuModel, RestartReport, probe_restart
+
+
+def probed(path: Path, fault: Fault = Fault.NONE) -> RestartReport:
+    """The report on the test FMU."""
+    return probe_restart(
+        FmuModel(path, coefficients=("a", "b"), inputs=("u",), outputs=("y1", "y2", "y3"), parameters={"fault": fault})
+    )
+
+
+def test_an_fmu_that_restarts_every_way(fmu: Path) -> None:
+    """All three ways give every bit again."""
+    report = probed(fmu)
+    assert [report.rollback.status, report.reset.status, report.serialize.status] == ["exact"] * 3
+    assert report.used == "rollback"
+    assert report.reproducible
+
+
+def test_an_fmu_without_states(make_fmu: MakeFmu) -> None:
+    """What is not claimed is not tried; a reset does."""
+    report = probed(make_fmu(state=False))
+    assert [report.rollback.status, report.reset.status] == ["not offered", "exact"]
+    assert report.serialize.status == "not offered"
+    assert report.used == "reset"
+    assert report.reproducible
+
+
+def test_a_state_that_crashes_elsewhere_is_found_out(fmu: Path) -> None:
+    """The claim to serialize is tried in another process, which may die of it."""
+    report = probed(fmu, Fault.CRASH_ON_RESTORE)
+    assert report.rollback.status == "exact"
+    assert report.serialize.status == "fails"
+    assert "SIGABRT" in report.serialize.detail
+
+
+def test_an_fmu_that_remembers_is_found_out(fmu: Path) -> None:
+    """Outputs that depend on what ran before make the twin not reproducible; the report says by how much."""
+    report = probed(fmu, Fault.LEAKY)
+    assert report.rollback.status == "inexact"
+    assert "outputs differ by up to" in report.rollback.detail
+    assert not report.reproducible
+
+
+def test_the_detour_stays_within_the_bounds(fmu: Path) -> None:
+    """A reference at its upper bound (and one at zero) is left downwards (upwards)."""
+    names = {"coefficients": ("a", "b"), "inputs": ("u",), "outputs": ("y1", "y2", "y3")}
+    report = probe_restart(FmuModel(fmu, **names, reference={"a": 0.0, "b": 50.0}))  # type: ignore[arg-type]
+    assert report.rollback.status == "exact"
