@@ -1,0 +1,118 @@
+"""published: results that passed the checks, written back to the historian under properties of their own.
+
+The only asset that may take some windows of a run and leave others: see ``checks``.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import pandas as pd
+
+from twin_assets.assets.windowed import Tables, windowed_asset, windows_of
+from twin_assets.checks import REFUSED_VERDICT, judge, refused, remember_refusal
+from twin_assets.errors import TwinError
+from twin_assets.historian import Historian
+from twin_assets.progress import within_window
+from twin_assets.resources import Workbench, mended_by_users
+from twin_assets.spec_file import Twin
+from twin_assets.stages import CALIBRATED_COEFFICIENTS, PUBLISHED, VIRTUAL_SENSORS
+from twin_assets.stages.lineage import made_from
+from twin_assets.stages.publish import published_samples
+from twin_assets.windows import Window
+
+COLUMNS = (
+    ("unit", "string", "machine"),
+    ("property", "string", "name in the historian"),
+    ("samples", "int", "how many were written"),
+    ("first_time", "timestamp", "UTC"),
+    ("last_time", "timestamp", "UTC"),
+)
+REJECTIONS_TOLD = 3
+
+
+def published_asset(twin: Twin) -> dg.AssetsDefinition:
+    """Coefficients, virtual sensors and predicted measurements, each with its interval, in the historian."""
+    spec = twin.spec
+
+    @windowed_asset(
+        twin,
+        PUBLISHED,
+        deps=[dg.AssetKey([spec.name, stage]) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)],
+        kinds=frozenset({"sqlite"}),
+        description="Results that passed the checks, in the historian: `<coefficient>`, `<virtual sensor>` and"
+        " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written.",
+        columns=COLUMNS,
+        # A refused window is not materialized, so each window that passes is reported by itself.
+        output_required=False,
+    )
+    def published(
+        context: dg.AssetExecutionContext,
+        bench: dg.ResourceParam[Workbench],
+        historian: dg.ResourceParam[Historian],
+    ) -> None:
+        tables = Tables(twin, PUBLISHED, bench)
+        with mended_by_users():
+            bench.turns.take(spec.name)
+            windows = windows_of(context, spec)
+            reasons: dict[str, str] = {}
+            for number, window in enumerate(windows):
+                verdicts = judge(bench.store, spec, window, bench.now)
+                if reason := refused(verdicts):
+                    reasons[window.key] = reason
+                    remember_refusal(bench.store, spec, window, verdicts)
+                else:
+                    context.log_event(publish(tables, historian, window))
+                within_window(bench.progress, PUBLISHED, number, len(windows))(1, 1)
+        if reasons:
+            told = refusal(reasons, len(windows))
+            raise dg.Failure(told, metadata={REFUSED_VERDICT: len(reasons)}, allow_retries=False)
+
+    return published
+
+
+def publish(tables: Tables, historian: Historian, window: Window) -> dg.AssetMaterialization:
+    """Write one window's results to the historian, then note in the store that it was done.
+
+    Raises:
+        TwinError: if the historian does not take some of them.
+    """
+    spec, store = tables.spec, tables.bench.store
+    results = (tables.read(stage, window) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS))
+    samples = published_samples(spec, *results)
+    report = historian.write(samples)
+    if len(report.rejected):
+        raise TwinError(_rejected(window, report.rejected))
+    summary = written(samples)
+    store.write(spec.name, PUBLISHED, window.key, summary, made_from(store, spec, PUBLISHED, window))
+    return dg.AssetMaterialization(
+        asset_key=dg.AssetKey([spec.name, PUBLISHED]),
+        partition=window.key,
+        metadata={"samples": report.written, "properties": len(summary), **_times(samples)},
+    )
+
+
+def written(samples: pd.DataFrame) -> pd.DataFrame:
+    """What was written, a row for each unit and property."""
+    times = samples.groupby(["unit", "property"], sort=True)["time"]
+    return times.agg(samples="size", first_time="min", last_time="max").reset_index()
+
+
+def refusal(reasons: Mapping[str, str], windows: int) -> str:
+    """What people read when windows were refused."""
+    told = "\n".join(f"{key}: {reason}" for key, reason in reasons.items())
+    return f"{len(reasons)} of {windows} windows refused, nothing of them was published:\n{told}"
+
+
+def _times(samples: pd.DataFrame) -> dict[str, dg.TimestampMetadataValue]:
+    if samples.empty:
+        return {}
+    return {
+        "first_time": dg.MetadataValue.timestamp(samples["time"].min().timestamp()),
+        "last_time": dg.MetadataValue.timestamp(samples["time"].max().timestamp()),
+    }
+
+
+def _rejected(window: Window, rejected: pd.DataFrame) -> str:
+    some = rejected.head(REJECTIONS_TOLD)
+    told = "; ".join(f"{row['unit']} {row['property']} at {row['time']}: {row['reason']}" for _, row in some.iterrows())
+    return f"window {window.key}: the historian did not take {len(rejected)} samples, for example {told}."

@@ -1,0 +1,110 @@
+"""ukf_state: the filter, every observation exactly once; each window starts from the final state of the one before."""
+
+import dagster as dg
+import pandas as pd
+
+from twin_assets.assets.fmu import FMU
+from twin_assets.assets.metadata import numbers
+from twin_assets.assets.windowed import Made, Steps, Tables, windowed_asset
+from twin_assets.models import Models
+from twin_assets.resources import Workbench
+from twin_assets.simulation import fmu_sha256
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_file import Twin
+from twin_assets.stages import OBSERVATIONS, UKF_STATE
+from twin_assets.stages.states import previous_state, watermark
+from twin_assets.stages.tables import load
+from twin_assets.stages.ukf import UkfResult, assimilate
+from twin_assets.windows import Window
+
+ITSELF_BEFORE = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+
+
+def ukf_state_asset(twin: Twin) -> dg.AssetsDefinition:
+    """Posterior, innovations and NIS of every step."""
+    spec = twin.spec
+
+    @windowed_asset(
+        twin,
+        UKF_STATE,
+        deps=[
+            dg.AssetKey([spec.name, FMU]),
+            dg.AssetKey([spec.name, OBSERVATIONS]),
+            dg.AssetDep([spec.name, UKF_STATE], partition_mapping=ITSELF_BEFORE),
+        ],
+        kinds=frozenset({"numpy", "parquet"}),
+        description="Unscented Kalman filter over the FMU: posterior, innovations and NIS of every step. Goes on after"
+        " its watermark; late or corrected data is replayed from where it belongs.",
+        columns=columns(spec),
+    )
+    def ukf_state(
+        context: dg.AssetExecutionContext,
+        bench: dg.ResourceParam[Workbench],
+        models: dg.ResourceParam[Models],
+    ) -> dg.MaterializeResult[None]:
+        tables = Tables(twin, UKF_STATE, bench)
+        model = models.of(twin)
+
+        def make(window: Window, steps: Steps) -> Made:
+            before_s = model.model_seconds
+            result = assimilate(
+                spec,
+                model,
+                tables.read(OBSERVATIONS, window),
+                fmu_sha256=fmu_sha256(twin.fmu_path),
+                existing=load(bench.store, spec.name, UKF_STATE, window.key),
+                previous=previous_state(bench.store, spec, window),
+                progress=steps,
+            )
+            shown = shown_of(spec, result) | {"model_seconds": model.model_seconds - before_s}
+            return Made(result.frame, result.metadata, shown)
+
+        return tables.make(context, make)
+
+    return ukf_state
+
+
+def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
+    """The filter's health in numbers."""
+    frame, reached = result.frame, watermark(result.metadata)
+    reasons = frame[[f"{part.name}_reason" for part in spec.measurements]].to_numpy(dtype=object)
+    gated, used = int((reasons == "gated").sum()), int((reasons == "").sum())
+    dof = float(frame["dof"].sum())
+    found: dict[str, object] = {
+        "assimilated_now": result.assimilated,
+        "kept": result.kept,
+        "model_runs": result.model_runs,
+        "iterated_updates": int((frame["method"] == "iterated").sum()),
+        "gated": gated,
+    }
+    found |= numbers({"gated_fraction": gated / max(gated + used, 1)})
+    found |= numbers({"nis_per_dof": float(frame["nis"].sum()) / dof}) if dof else {}
+    return found | _watermark(reached)
+
+
+def _watermark(reached: pd.Timestamp | None) -> dict[str, object]:
+    return {} if reached is None else {"watermark": dg.MetadataValue.timestamp(reached.timestamp())}
+
+
+def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
+    """The table's columns."""
+    found = [
+        ("unit", "string", "machine"),
+        ("time", "timestamp", "UTC, nanoseconds"),
+        ("state_mean", "list<double>", "posterior mean of the n coefficients, in the filter's unbounded space"),
+        ("state_cov", "list<double>", "posterior covariance, n x n by rows"),
+    ]
+    for part in spec.measurements:
+        found += [
+            (f"{part.name}_innovation", "double", "measured minus predicted"),
+            (f"{part.name}_innovation_std", "double", "what the filter expected of it"),
+            (f"{part.name}_reason", "string", "empty if used, or why not"),
+        ]
+    return [
+        *found,
+        ("nis", "double", "normalised innovation squared"),
+        ("dof", "int", "measurements used"),
+        ("method", "string", "ukf, iterated or prediction"),
+        ("model_runs", "int", "evaluations of the model"),
+        ("digest", "string", "running hash over all that led to this row"),
+    ]

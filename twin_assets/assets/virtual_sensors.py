@@ -1,0 +1,69 @@
+"""virtual_sensors: what nobody measures, predicted by the calibrated model, each with its uncertainty."""
+
+import dagster as dg
+
+from twin_assets.assets.fmu import FMU
+from twin_assets.assets.metadata import newest_estimates, newest_values, picture
+from twin_assets.assets.windowed import Made, Steps, Tables, estimate_columns, windowed_asset
+from twin_assets.models import Models
+from twin_assets.plots import measured_predicted_figure, virtual_sensors_figure
+from twin_assets.resources import Workbench
+from twin_assets.spec_file import Twin
+from twin_assets.stages import OBSERVATIONS, UKF_STATE, VIRTUAL_SENSORS
+from twin_assets.stages.results import predicted_names, virtual_sensors_table
+from twin_assets.stages.tables import load
+from twin_assets.windows import Window
+
+
+def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
+    """Predictions of the calibrated model through time."""
+    spec = twin.spec
+    names = predicted_names(spec)
+    units = [part.unit or "" for part in (*spec.virtual_sensors, *spec.measurements)]
+    measures = dict(zip(names, units, strict=True))
+    charted = [part.name for part in spec.virtual_sensors]
+
+    @windowed_asset(
+        twin,
+        VIRTUAL_SENSORS,
+        deps=[dg.AssetKey([spec.name, stage]) for stage in (FMU, UKF_STATE, OBSERVATIONS)],
+        kinds=frozenset({"numpy", "parquet"}),
+        description="Virtual sensors, and what the model predicts for the measured ones, with standard deviation and"
+        " 95 % interval.",
+        columns=estimate_columns(measures),
+    )
+    def virtual_sensors(
+        context: dg.AssetExecutionContext,
+        bench: dg.ResourceParam[Workbench],
+        models: dg.ResourceParam[Models],
+    ) -> dg.MaterializeResult[None]:
+        tables = Tables(twin, VIRTUAL_SENSORS, bench)
+        model = models.of(twin)
+
+        def make(window: Window, steps: Steps) -> Made:
+            result = virtual_sensors_table(
+                spec,
+                model,
+                tables.read(UKF_STATE, window),
+                tables.read(OBSERVATIONS, window),
+                existing=load(bench.store, spec.name, VIRTUAL_SENSORS, window.key),
+                progress=steps,
+            )
+            newest = dg.MetadataValue.md(newest_estimates(result.frame, names, measures))
+            counts = {"predicted_now": result.computed, "kept": result.kept}
+            return Made(
+                result.frame, result.metadata, {**counts, **newest_values(result.frame, charted), "newest": newest}
+            )
+
+        def draw(keys: tuple[str, ...]) -> dict[str, dg.MarkdownMetadataValue]:
+            predicted, observed, filtered = (
+                bench.store.read_many(spec.name, stage, keys) for stage in (VIRTUAL_SENSORS, OBSERVATIONS, UKF_STATE)
+            )
+            measured = picture(measured_predicted_figure(spec, observed, predicted, filtered))
+            if not spec.virtual_sensors:
+                return {"measured_and_predicted": measured}
+            return {"picture": picture(virtual_sensors_figure(spec, predicted)), "measured_and_predicted": measured}
+
+        return tables.make(context, make, draw)
+
+    return virtual_sensors

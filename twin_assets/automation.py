@@ -1,0 +1,141 @@
+"""Partitions, jobs, schedules and sensors: which windows there are, and what starts a run.
+
+Both kinds of start are on by default: a twin that is shown in Dagster lives. Where nothing is new they skip, so an idle
+home has no runs; who wants a twin quiet stops them in the UI, and Dagster remembers.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from twin_assets.historian import Historian
+from twin_assets.home import Home, home_from
+from twin_assets.resources import Workbench, turns_folder
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_file import Twin
+from twin_assets.stages import OBSERVATIONS
+from twin_assets.stages.live import live_windows, new_windows, pending_windows
+from twin_assets.stages.telemetry import channel_properties, resolve_units
+from twin_assets.store import CONTENT
+from twin_assets.turns import is_taken
+from twin_assets.windows import Window, WindowGrid
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+TWIN_TAG = "twin"
+
+SENSOR_INTERVAL_S = 30
+# On its way to the first step a run holds no turn yet. One that has been on its way for longer died there.
+SOON = timedelta(minutes=10)
+ON_THE_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
+
+
+def partitions_of(spec: TwinSpec) -> dg.TimeWindowPartitionsDefinition:
+    """The twin's windows as partitions, with the same keys; the one that is still open is there too."""
+    grid = WindowGrid.of(spec)
+    return dg.TimeWindowPartitionsDefinition(
+        start=grid.start.to_pydatetime(),
+        fmt=grid.key_format,
+        cron_schedule=grid.cron,
+        timezone="UTC",
+        end_offset=1,
+    )
+
+
+def job_name(spec: TwinSpec) -> str:
+    """The job that materializes all of a twin."""
+    return f"{spec.name}_live"
+
+
+def build_job(twin: Twin) -> "dg.UnresolvedAssetJobDefinition":
+    """All assets and checks of a twin, over one window or a range of them."""
+    return dg.define_asset_job(
+        job_name(twin.spec),
+        selection=dg.AssetSelection.groups(twin.spec.name),
+        description=f"{twin.spec.label}: from telemetry to published results, over a range of windows.",
+        run_tags={TWIN_TAG: twin.spec.name},
+    )
+
+
+def range_tags(windows: Sequence[Window]) -> dict[str, str]:
+    """Tags that make a run cover some windows, from the first to the last."""
+    return {RANGE_START_TAG: windows[0].key, RANGE_END_TAG: windows[-1].key}
+
+
+def build_schedules(twin: Twin) -> list[dg.ScheduleDefinition]:
+    """The live run at the times of ``schedule``; none without it.
+
+    A tick at which nothing is new is skipped, unless the twin watches freshness (``checks.max_age``): silence is then
+    what the run is to notice.
+    """
+    spec, grid = twin.spec, WindowGrid.of(twin.spec)
+    if spec.schedule is None:
+        return []
+
+    @dg.schedule(
+        name=f"{spec.name}_schedule",
+        job_name=job_name(spec),
+        cron_schedule=spec.schedule,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Brings results up to date, from the last window with news to the one that is open now.",
+    )
+    def schedule(
+        historian: dg.ResourceParam[Historian], bench: dg.ResourceParam[Workbench]
+    ) -> dg.RunRequest | dg.SkipReason:
+        arguments = (historian, bench.store, spec, grid, bench.now)
+        if spec.checks.max_age is None and not pending_windows(*arguments):
+            return dg.SkipReason("Nothing new: all that the historian holds has gone through.")
+        windows = live_windows(*arguments)
+        if not windows:
+            return dg.SkipReason("There is no telemetry yet: 'twin ingest' brings some.")
+        return dg.RunRequest(tags=range_tags(windows))
+
+    return [schedule]
+
+
+def build_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
+    """Starts a run when new, late or corrected telemetry has arrived, over the windows that it affects.
+
+    While a run of the twin is at work, or on its way, nothing is started: that run, or the next look, covers the news.
+    What is asked for is named by the newest arrival and the observations made so far, so a run that failed is not
+    started again and again: it is when more arrives, by the schedule, or by hand.
+    """
+    spec, grid = twin.spec, WindowGrid.of(twin.spec)
+
+    @dg.sensor(
+        name=f"{spec.name}_new_telemetry",
+        job_name=job_name(spec),
+        minimum_interval_seconds=SENSOR_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Starts a run when new telemetry has arrived.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext,
+        historian: dg.ResourceParam[Historian],
+        bench: dg.ResourceParam[Workbench],
+    ) -> dg.RunRequest | dg.SkipReason:
+        if is_taken(turns_folder(home or home_from(os.environ)), spec.name) or _on_the_way(context.instance, spec):
+            return dg.SkipReason("A run of this twin is at work; what has arrived is looked at after it.")
+        windows = new_windows(historian, bench.store, spec, grid, bench.now)
+        if not windows:
+            return dg.SkipReason("Nothing new: all that the historian holds has gone through.")
+        return dg.RunRequest(run_key=_news(historian, bench, spec, windows), tags=range_tags(windows))
+
+    return sensor
+
+
+def _on_the_way(instance: dg.DagsterInstance, spec: TwinSpec) -> bool:
+    soon = dg.RunsFilter(job_name=job_name(spec), statuses=ON_THE_WAY, created_after=datetime.now(UTC) - SOON)
+    return instance.get_runs_count(soon) > 0
+
+
+def _news(historian: Historian, bench: Workbench, spec: TwinSpec, windows: Sequence[Window]) -> str:
+    """Names what a run would find: where the historian stands, and what was made of these windows so far."""
+    arrived = historian.arrivals(resolve_units(spec, historian), channel_properties(spec)).cursor
+    made = [bench.store.metadata(spec.name, OBSERVATIONS, window.key) or {} for window in windows]
+    digest = hashlib.sha256(" ".join(found.get(CONTENT, "") for found in made).encode()).hexdigest()
+    return f"{windows[0].key}..{windows[-1].key} {arrived} {digest[:16]}"

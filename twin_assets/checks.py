@@ -1,0 +1,196 @@
+"""Asset checks: what must hold before anything is published.
+
+The verdicts are pure functions (``stages.verdicts``); here they meet Dagster. Two gates, one judge:
+
+* The **blocking checks** stand between the results and ``published``. One step judges every window of the run and tells
+  each check's verdict, with the windows that it refuses and why. If *every* window is refused the failed checks have
+  severity ERROR, which keeps ``published`` from starting. If only some are, their severity is WARN, for an ERROR would
+  keep the good windows from the historian as well; the checks show as failed all the same.
+* ``published`` itself asks the same judge for every window, publishes those that pass, and fails naming the others. So
+  a run that covers good windows and bad ones publishes the good ones and shows as failed; and ``published``
+  materialized by hand, without the checks, refuses what the checks refuse.
+
+What is refused is remembered in the store (stage ``refused``) with its verdicts, so that it is not tried again until
+its data changes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+import pandas as pd
+
+from twin_assets.errors import TwinError
+from twin_assets.resources import Workbench, mended_by_users
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_file import Twin
+from twin_assets.stages import (
+    CALIBRATED_COEFFICIENTS,
+    OBSERVATIONS,
+    REFUSED,
+    UKF_STATE,
+    VIRTUAL_SENSORS,
+)
+from twin_assets.stages.lineage import made_from
+from twin_assets.stages.verdicts import (
+    Verdict,
+    finite,
+    freshness,
+    innovation_consistency,
+    measured_enough,
+    off_bounds,
+    verdict_table,
+)
+from twin_assets.store import Store
+from twin_assets.windows import Window, WindowGrid
+
+INNOVATION_CONSISTENCY = "innovation_consistency"
+MEASURED_ENOUGH = "measured_enough"
+OFF_BOUNDS = "off_bounds"
+FRESHNESS = "freshness"
+FINITE = "finite"
+
+CHECKS: Mapping[str, tuple[str, str]] = {
+    INNOVATION_CONSISTENCY: (CALIBRATED_COEFFICIENTS, "Innovations are as large as the filter claims them to be."),
+    MEASURED_ENOUGH: (CALIBRATED_COEFFICIENTS, "The gate did not throw away too much of what was measured."),
+    OFF_BOUNDS: (CALIBRATED_COEFFICIENTS, "No coefficient is squeezed onto a bound where it does not belong."),
+    FRESHNESS: (CALIBRATED_COEFFICIENTS, "The newest observation of the live window is young enough."),
+    FINITE: (VIRTUAL_SENSORS, "Every number to be published is one."),
+}
+"""Check -> the asset that it is about, and what it says. None is on ``ukf_state``: what a check is on must not proceed,
+and refused results are computed and shown all the same."""
+
+REFUSED_VERDICT = "refused"
+
+JUDGED_BY_HAND = 31
+"""So many of the newest windows are judged when the checks are started by hand, without windows."""
+
+
+def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> list[Verdict]:
+    """All verdicts on one window, in the order of ``CHECKS``.
+
+    Raises:
+        TwinError: if one of its tables was never made.
+    """
+    observations, ukf_state, coefficients, virtual_sensors = (
+        _table(store, spec, stage, window)
+        for stage in (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
+    )
+    return [
+        innovation_consistency(spec, ukf_state),
+        measured_enough(spec, ukf_state),
+        off_bounds(spec, coefficients),
+        freshness(spec, window, observations, now),
+        finite(coefficients, virtual_sensors),
+    ]
+
+
+def refused(verdicts: Sequence[Verdict]) -> str:
+    """Why nothing may be published, for people; empty if it may."""
+    return " ".join(f"{verdict.name}: {verdict.description}" for verdict in verdicts if verdict.refuses)
+
+
+def remember_refusal(store: Store, spec: TwinSpec, window: Window, verdicts: Sequence[Verdict]) -> None:
+    """Keep the verdicts, so that the refusal is not taken for a crash and tried again for ever."""
+    store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), made_from(store, spec, REFUSED, window))
+
+
+def build_checks(twin: Twin) -> dg.AssetChecksDefinition:
+    """The blocking checks of a twin: one step, which judges each window of the run once."""
+    spec = twin.spec
+    specs = [
+        dg.AssetCheckSpec(name, asset=dg.AssetKey([spec.name, stage]), description=description, blocking=True)
+        for name, (stage, description) in CHECKS.items()
+    ]
+
+    @dg.multi_asset_check(name=f"{spec.name}__checks", specs=specs, can_subset=True)
+    def checks(
+        context: dg.AssetCheckExecutionContext, bench: dg.ResourceParam[Workbench]
+    ) -> Iterator[dg.AssetCheckResult]:
+        with mended_by_users():
+            bench.turns.take(spec.name)
+            judged = {
+                window.key: judge(bench.store, spec, window, bench.now) for window in _judged(context, spec, bench)
+            }
+            for key, verdicts in judged.items():
+                if refused(verdicts):
+                    remember_refusal(bench.store, spec, WindowGrid.of(spec).parse(key), verdicts)
+        all_refused = bool(judged) and all(refused(verdicts) for verdicts in judged.values())
+        selected = {key.name for key in context.op_execution_context.selected_asset_check_keys}
+        for name in CHECKS:
+            if name in selected:
+                yield check_result(spec, name, judged, all_refused=all_refused)
+
+    return checks
+
+
+def check_result(
+    spec: TwinSpec, name: str, judged: Mapping[str, Sequence[Verdict]], *, all_refused: bool
+) -> dg.AssetCheckResult:
+    """One check's verdict on all windows, by their keys."""
+    verdicts = {key: next(verdict for verdict in found if verdict.name == name) for key, found in judged.items()}
+    failed = {key: verdict for key, verdict in verdicts.items() if not verdict.passed}
+    blocking = all_refused and any(verdict.refuses for verdict in failed.values())
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey([spec.name, CHECKS[name][0]]),
+        check_name=name,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
+        description=_told(failed, len(verdicts)),
+        metadata=_numbers(verdicts) | {"verdicts": dg.MetadataValue.table(_records(verdicts), _SCHEMA)},
+    )
+
+
+def _told(failed: Mapping[str, Verdict], windows: int) -> str:
+    if not windows:
+        return "There is no result to judge yet."
+    if not failed:
+        return f"Holds in {'the window' if windows == 1 else f'all {windows} windows'}."
+    return "\n".join(f"{key}: {verdict.description}" for key, verdict in failed.items())
+
+
+_SCHEMA = dg.TableSchema(
+    [dg.TableColumn("window"), dg.TableColumn("verdict"), dg.TableColumn("why")],
+)
+
+
+def _records(verdicts: Mapping[str, Verdict]) -> list[dg.TableRecord]:
+    return [
+        dg.TableRecord(
+            {
+                "window": key,
+                "verdict": REFUSED_VERDICT if verdict.refuses else "holds" if verdict.passed else "warning",
+                "why": verdict.description,
+            }
+        )
+        for key, verdict in verdicts.items()
+    ]
+
+
+def _numbers(verdicts: Mapping[str, Verdict]) -> dict[str, dg.MetadataValue | float | int | str]:
+    """The newest window's numbers, for charts."""
+    newest = verdicts[max(verdicts)].metadata if verdicts else {}
+    return {"windows": len(verdicts), **newest}
+
+
+def _judged(context: dg.AssetCheckExecutionContext, spec: TwinSpec, bench: Workbench) -> list[Window]:
+    """The run's windows; the newest ones with results if the checks were started without windows."""
+    grid = WindowGrid.of(spec)
+    if context.has_partition_key or context.has_partition_key_range:
+        return [grid.parse(key) for key in sorted(context.partition_keys)]
+    found = []
+    for key in bench.store.keys(spec.name, VIRTUAL_SENSORS)[-JUDGED_BY_HAND:]:
+        try:
+            found.append(grid.parse(key))
+        except TwinError:  # from before the twin's windows were changed
+            continue
+    return found
+
+
+def _table(store: Store, spec: TwinSpec, stage: str, window: Window) -> pd.DataFrame:
+    found = store.read(spec.name, stage, window.key)
+    if found is None:
+        raise TwinError(
+            f"window {window.key} of twin '{spec.name}' has no table '{stage}' yet, so there is nothing to judge or"
+            f" publish. Materialize '{spec.name}/{stage}' for this window first."
+        )
+    return found

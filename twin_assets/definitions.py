@@ -1,0 +1,143 @@
+"""The wiring: the stages in the order that data flows, for every twin. Nothing is registered anywhere else.
+
+``defs`` is the code location that ``workspace.yaml`` names. It reads ``$TWINS_PATH`` when Dagster loads it, and the
+home only when something runs.
+"""
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from twin_assets.assets.calibrated_coefficients import calibrated_coefficients_asset
+from twin_assets.assets.fmu import FMU, fmu_asset
+from twin_assets.assets.observations import observations_asset
+from twin_assets.assets.published import published_asset
+from twin_assets.assets.telemetry import telemetry_asset
+from twin_assets.assets.ukf_state import ukf_state_asset
+from twin_assets.assets.virtual_sensors import virtual_sensors_asset
+from twin_assets.automation import build_job, build_schedules, build_sensor
+from twin_assets.checks import build_checks
+from twin_assets.home import Home, twins_path_from
+from twin_assets.models import Opener
+from twin_assets.progress import Progress, silent
+from twin_assets.resources import Clock, build_resources
+from twin_assets.spec_file import SpecError, Twin, load_twin, twin_names
+from twin_assets.stages import (
+    CALIBRATED_COEFFICIENTS,
+    OBSERVATIONS,
+    PUBLISHED,
+    TELEMETRY,
+    UKF_STATE,
+    VIRTUAL_SENSORS,
+)
+from twin_assets.stages.engine import open_model
+
+STAGES: Mapping[str, Callable[[Twin], dg.AssetsDefinition]] = {
+    FMU: fmu_asset,
+    TELEMETRY: telemetry_asset,
+    OBSERVATIONS: observations_asset,
+    UKF_STATE: ukf_state_asset,
+    CALIBRATED_COEFFICIENTS: calibrated_coefficients_asset,
+    VIRTUAL_SENSORS: virtual_sensors_asset,
+    PUBLISHED: published_asset,
+}
+
+LOCATION = "twins"
+"""The code location's name in workspace.yaml."""
+
+
+def build_definitions(
+    twins: Iterable[Twin],
+    *,
+    home: Home | None = None,
+    clock: Clock | None = None,
+    progress: Progress = silent,
+    opener: Opener = open_model,
+    broken: Mapping[str, str] | None = None,
+) -> dg.Definitions:
+    """Assets, checks, jobs, schedules and sensors of some twins.
+
+    Args:
+        twins: in any order.
+        home: where everything is kept; by default what ``$TWIN_HOME`` says when a run starts.
+        clock: what counts as now when a run starts; by default the wall clock.
+        progress: told how far a run is.
+        opener: opens a twin's model; by default its FMU.
+        broken: folder -> why its twin.yaml cannot be read; shown as an asset that cannot be materialized.
+    """
+    twins = tuple(twins)
+    with warnings.catch_warnings():
+        # Backfill policies are marked beta; the pinned release has them, and the tests hold what is relied on.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.Definitions(
+            assets=[
+                *(stage(twin) for twin in twins for stage in STAGES.values()),
+                *(broken_asset(folder, reason) for folder, reason in (broken or {}).items()),
+            ],
+            asset_checks=[build_checks(twin) for twin in twins],
+            jobs=[build_job(twin) for twin in twins],
+            schedules=[schedule for twin in twins for schedule in build_schedules(twin)],
+            sensors=[build_sensor(twin, home) for twin in twins],
+            resources=build_resources(home=home, clock=clock, progress=progress, opener=opener),
+            executor=executor(),
+        )
+
+
+def executor() -> dg.ExecutorDefinition:
+    """All steps in the run's own process, where they share one set of model processes.
+
+    A run configured with ``execution: {config: {multiprocess: {}}}`` has each step in a process of its own instead.
+    """
+    kinds = dg.Selector(  # type: ignore[no-untyped-call] # Dagster left its config types untyped
+        {name: dg.Permissive() for name in ("in_process", "multiprocess")}  # type: ignore[no-untyped-call]
+    )
+    return dg.multi_or_in_process_executor.configured(
+        lambda config: config, "in_process_or_multiprocess", dg.Field(kinds, default_value={"in_process": {}})
+    )
+
+
+def broken_asset(folder: str, reason: str) -> dg.AssetsDefinition:
+    """What stands in for a twin whose twin.yaml cannot be read: one mistake does not take the other twins away."""
+
+    @dg.asset(
+        key=dg.AssetKey([folder, "twin_yaml"]),
+        group_name=re.sub(r"\W", "_", folder, flags=re.ASCII),
+        description=f"**This twin is missing, its twin.yaml cannot be read.**\n\n```\n{reason}\n```\n\nMend it, then"
+        " reload the code location.",
+        kinds={"error"},
+    )
+    def twin_yaml() -> None:
+        raise dg.Failure(reason, allow_retries=False)
+
+    return twin_yaml
+
+
+def find_all(twins_path: Path) -> tuple[list[Twin], dict[str, str]]:
+    """The twins of a folder, and why the others cannot be read, by folder.
+
+    Raises:
+        SpecError: if the folder itself cannot be read.
+    """
+    twins, broken = [], {}
+    for name in twin_names(twins_path):
+        try:
+            twins.append(load_twin(name, twins_path))
+        except SpecError as error:
+            broken[name] = str(error)
+    return twins, broken
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All twins under ``$TWINS_PATH``."""
+    twins, broken = find_all(twins_path_from(os.environ))
+    for folder, reason in broken.items():
+        logging.getLogger("dagster").error(
+            "The twin in '%s' is left out, its twin.yaml cannot be read:\n%s", folder, reason
+        )
+    return build_definitions(twins, broken=broken)
