@@ -100,6 +100,11 @@ static void start_values(State *state) {
   for (int i = 0; i < SETTABLES; i++) state->p[i] = SETTABLE[i].start;
 }
 
+static fmi2Component no_instance(const Instance *probe, const char *message) {
+  refuse(probe, message);
+  return NULL;
+}
+
 /* ---- Life of an instance ------------------------------------------------------------------------------------- */
 
 const char *fmi2GetTypesPlatform(void) { return fmi2TypesPlatform; }
@@ -122,12 +127,12 @@ fmi2Component fmi2Instantiate(fmi2String instanceName, fmi2Type fmuType, fmi2Str
   if (!functions || !functions->allocateMemory || !functions->freeMemory) return NULL;
   Instance probe = {.callbacks = *functions};
   snprintf(probe.name, sizeof probe.name, "%s", instanceName ? instanceName : "");
-  if (!instanceName || !*instanceName) return refuse(&probe, "fmi2Instantiate: the instance has no name"), NULL;
-  if (fmuType != fmi2CoSimulation) return refuse(&probe, "fmi2Instantiate: only co-simulation is offered"), NULL;
+  if (!instanceName || !*instanceName) return no_instance(&probe, "fmi2Instantiate: the instance has no name");
+  if (fmuType != fmi2CoSimulation) return no_instance(&probe, "fmi2Instantiate: only co-simulation is offered");
   if (!fmuGUID || strcmp(fmuGUID, MODEL_GUID) != 0)
-    return refuse(&probe, "fmi2Instantiate: the GUID is not this model's: modelDescription.xml and binary differ"), NULL;
+    return no_instance(&probe, "fmi2Instantiate: the GUID is another model's: modelDescription.xml and binary differ");
   Instance *self = functions->allocateMemory(1, sizeof *self);
-  if (!self) return refuse(&probe, "fmi2Instantiate: out of memory"), NULL;
+  if (!self) return no_instance(&probe, "fmi2Instantiate: out of memory");
   *self = probe;
   start_values(&self->state);
   return self;
@@ -267,12 +272,6 @@ fmi2Status fmi2SetString(fmi2Component c, const fmi2ValueReference vr[], size_t 
 
 /* ---- Steps --------------------------------------------------------------------------------------------------- */
 
-static int slack_span(const double y[STATES]) {
-  for (int k = 0; k < SPANS; k++)
-    if (!(y[Y_TENSION + k] > 0.0)) return k + 1;
-  return 0;
-}
-
 /* The model has no explicit time: the importer's clock is taken as it is, also after a state was set back. */
 fmi2Status fmi2DoStep(fmi2Component c, fmi2Real currentCommunicationPoint, fmi2Real communicationStepSize,
                       fmi2Boolean noSetFMUStatePriorToCurrentPoint) {
@@ -283,18 +282,15 @@ fmi2Status fmi2DoStep(fmi2Component c, fmi2Real currentCommunicationPoint, fmi2R
   if (!isfinite(currentCommunicationPoint) || !isfinite(communicationStepSize) || !(communicationStepSize > 0.0))
     return refuse(self, "fmi2DoStep: a finite time and a step size greater than zero are expected");
   State next = self->state;
-  if (integrate(next.p, next.y, communicationStepSize, next.tolerance, &next.step) != 0) {
-    snprintf(text, sizeof text, "fmi2DoStep: the integration failed between %g s and %g s", currentCommunicationPoint,
-             currentCommunicationPoint + communicationStepSize);
-    return refuse(self, text);
-  }
-  int slack = slack_span(next.y);
-  if (slack) {
-    snprintf(text, sizeof text, "fmi2DoStep: the web went slack in span %d before %g s", slack,
-             currentCommunicationPoint + communicationStepSize);
-    return refuse(self, text);
-  }
-  next.time = currentCommunicationPoint + communicationStepSize;
+  double end = currentCommunicationPoint + communicationStepSize;
+  Outcome outcome = integrate(next.p, next.y, communicationStepSize, next.tolerance, &next.step);
+  if (outcome == SLACK)
+    snprintf(text, sizeof text, "fmi2DoStep: the web goes slack in span %d before %g s", web_line_slack_span(next.y),
+             end);
+  if (outcome == TOO_STIFF)
+    snprintf(text, sizeof text, "fmi2DoStep: the integration cannot reach %g s: steps too small or too many", end);
+  if (outcome != INTEGRATED) return refuse(self, text);
+  next.time = end;
   self->state = next;
   return fmi2OK;
 }

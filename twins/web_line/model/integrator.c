@@ -8,7 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = STATES, STAGES = 6 };
+enum { N = STATES, STAGES = 6, MAX_ATTEMPTS = 100000 };
+
+static const double MIN_STEP_S = 1e-12, MAX_STEP_S = 1e4;
 
 static const double GAMMA = 0.25;
 static const double A[STAGES][STAGES - 1] = {
@@ -121,31 +123,31 @@ static double step_factor(double error) {
   return factor < 0.1 ? 0.1 : factor > 6.0 ? 6.0 : factor;
 }
 
-int integrate(const double p[SETTABLES], double y[N], double duration, double tolerance, double *step) {
-  double now[N], end[N], f[N], done = 0.0, next = *step;
+Outcome integrate(const double p[SETTABLES], double y[N], double duration, double tolerance, double *step) {
+  double end[N], f[N], done = 0.0, next = *step;
+  int fresh = 1; /* y has moved since the Jacobian was made */
   Matrix jac;
-  memcpy(now, y, sizeof now);
-  while (done < duration) {
-    web_line_derivative(p, now, f);
-    jacobian(p, now, f, &jac);
-    for (;;) {
-      double left = duration - done;
-      int last = next >= left * (1.0 - 1e-9);
-      double h = last ? left : next;
-      double error = attempt(p, now, f, &jac, h, tolerance, end);
-      double proposed = h * step_factor(error);
-      if (error <= 1.0) {
-        /* a step that the communication point cut short says nothing against the longer one */
-        next = last && next > proposed ? next : proposed;
-        done = last ? duration : done + h;
-        break;
-      }
-      next = proposed < 0.9 * h ? proposed : 0.5 * h;
-      if (!(next > 1e-12)) return -1;
+  for (int attempts = 0; done < duration; attempts++) {
+    if (attempts == MAX_ATTEMPTS || !(next > MIN_STEP_S)) return TOO_STIFF;
+    if (fresh) {
+      web_line_derivative(p, y, f);
+      jacobian(p, y, f, &jac);
     }
-    memcpy(now, end, sizeof now);
+    int last = next >= (duration - done) * (1.0 - 1e-9);
+    double h = last ? duration - done : next;
+    double error = attempt(p, y, f, &jac, h, tolerance, end);
+    double proposed = h * step_factor(error);
+    fresh = error <= 1.0;
+    if (!fresh) {
+      next = proposed < 0.9 * h ? proposed : 0.5 * h;
+      continue;
+    }
+    /* a step that the communication point cut short says nothing against the longer one */
+    next = last && next > proposed ? next : proposed;
+    done = last ? duration : done + h;
+    memcpy(y, end, sizeof end);
+    if (web_line_slack_span(y)) return SLACK;
   }
-  memcpy(y, now, sizeof now);
-  *step = next < 1e4 ? next : 1e4;
-  return 0;
+  *step = next < MAX_STEP_S ? next : MAX_STEP_S;
+  return INTEGRATED;
 }

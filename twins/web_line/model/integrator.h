@@ -4,12 +4,14 @@
 
 #include "web_line.h"
 
+typedef enum { INTEGRATED, TOO_STIFF, SLACK } Outcome;
+
 /* Integrates y over `duration` seconds with p constant. The result depends on the arguments alone.
  *
  *   tolerance  of the local error, relative
  *   step       in: first trial step, s; out: the step to begin with next time
  *
- * Returns 0, or -1 if no step is small enough; y is then unchanged. */
-int integrate(const double p[SETTABLES], double y[STATES], double duration, double tolerance, double *step);
+ * TOO_STIFF: the steps become too small or too many. SLACK: the web went slack; y is the state at which. */
+Outcome integrate(const double p[SETTABLES], double y[STATES], double duration, double tolerance, double *step);
 
 #endif

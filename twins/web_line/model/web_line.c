@@ -11,8 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Traction used beyond this part of its limit follows a straight line: an integrator's trial stays finite. */
-static const double X_MAX = 1.0 - 1e-6;
+/* Part of the capstan limit at which a roller slides. Beyond it friction rises a little with the slip (by 2 % of the
+ * limit until the roller stands still): without that the equations of several sliding rollers are needlessly stiff. */
+static const double SLIDING = 0.9995;
 static const double DEGREES_PER_RADIAN = 57.295779513082320877;
 
 const double web_line_nominal[STATES] = {
@@ -37,13 +38,12 @@ static double capstan_limit(const double p[SETTABLES], int roller) {
   return expm1_series(p[P_friction] * (roller < MASTER_SPAN ? p[P_wrap_zone_1] : p[P_wrap_zone_2]));
 }
 
-/* Slip over creep speed when the part x of the traction limit is used: linear at first (creep, [J]), then without
- * bound as x goes to 1, where the roller no longer follows the web. */
+/* Slip over creep speed when the part x of the capstan limit is used: creep grows in proportion at first ([J]), then
+ * ever faster towards the limit; a straight line goes on from where the roller slides. */
 static double slip_curve(double x) {
-  double part = fabs(x) < X_MAX ? fabs(x) : X_MAX;
+  double part = fabs(x) < SLIDING ? fabs(x) : SLIDING;
   double x2 = part * part, x4 = x2 * x2, rest = 1.0 - x4 * x4;
-  double slip = part / rest;
-  if (fabs(x) > part) slip += (fabs(x) - part) * (1.0 + 7.0 * x4 * x4) / (rest * rest);
+  double slip = part / rest + (fabs(x) - part) * (1.0 + 7.0 * x4 * x4) / (rest * rest);
   return x < 0.0 ? -slip : slip;
 }
 
@@ -96,15 +96,16 @@ static void felt_tensions(const double p[SETTABLES], const double y[STATES], con
   for (int k = 0; k < SPANS; k++) felt[k] = y[Y_TENSION + k] + p[P_web_damping_time] * rate[k];
 }
 
-static double piston_volume(const double p[SETTABLES]) { return p[P_piston_area] * p[P_piston_lever]; }
+/* Torque about the pivot per pressure in the piston, m3. */
+static double piston_torque(const double p[SETTABLES]) { return p[P_piston_area] * p[P_piston_lever]; }
 
 static double pressure_setpoint(const double p[SETTABLES]) {
-  return 2.0 * p[P_dancer_arm] * p[P_tension_1_setpoint] / piston_volume(p);
+  return 2.0 * p[P_dancer_arm] * p[P_tension_1_setpoint] / piston_torque(p);
 }
 
 /* Second-order arm: the piston against both sides of the loop and a spring. */
 static void dancer(const double p[SETTABLES], const double y[STATES], double felt, double dy[STATES]) {
-  double torque = piston_volume(p) * y[Y_PRESSURE] - 2.0 * p[P_dancer_arm] * felt -
+  double torque = piston_torque(p) * y[Y_PRESSURE] - 2.0 * p[P_dancer_arm] * felt -
                   p[P_dancer_stiffness] * y[Y_ANGLE] - p[P_dancer_damping] * y[Y_RATE];
   dy[Y_ANGLE] = y[Y_RATE];
   dy[Y_RATE] = torque / p[P_dancer_inertia];
@@ -156,16 +157,21 @@ static double roller_speed(const Roller *roller, double x) {
   return (web - roller->creep_speed * slip_curve(x)) / roller->radius;
 }
 
-/* Part of the traction limit at which friction turns the roller against its bearings. What friction gives rises with
- * x, what the bearings ask falls: one root, found by bisection down to neighbouring doubles. */
+/* What friction gives the roller over what its bearings ask, N. Rises with x: given does, the speed falls. */
+static double spare_traction(const Roller *roller, double x) {
+  return roller->limit * x * before_roller(roller, x) - roller->damping * roller_speed(roller, x) / roller->radius;
+}
+
+/* Part of the capstan limit at which friction turns the roller against its bearings: the one root, by bisection down
+ * to neighbouring doubles. */
 static double settled_traction(const Roller *roller) {
-  double low = 0.0, high = X_MAX;
+  double low = 0.0, high = 1.0;
+  while (spare_traction(roller, high) < 0.0) high *= 2.0;
   for (;;) {
     double x = 0.5 * (low + high);
     if (x <= low || x >= high) return low;
-    double given = roller->limit * x * before_roller(roller, x);
-    double asked = roller->damping * roller_speed(roller, x) / roller->radius;
-    if (given <= asked) low = x; else high = x;
+    if (spare_traction(roller, x) <= 0.0) low = x;
+    else high = x;
   }
 }
 
@@ -210,9 +216,13 @@ int web_line_settled(const double p[SETTABLES], double y[STATES]) {
   y[Y_NIP_TRIM] = radius * y[Y_NIP] - speed;
   y[Y_WINDER_TRIM] = y[Y_WINDER] - speed;
   y[Y_PRESSURE] = pressure_setpoint(p);
+  return !web_line_slack_span(y) && fabs(next - flow) <= 1e-12 * fabs(flow) ? 0 : -1;
+}
+
+int web_line_slack_span(const double y[STATES]) {
   for (int k = 0; k < SPANS; k++)
-    if (!(y[Y_TENSION + k] > 0.0)) return -1;
-  return fabs(next - flow) <= 1e-12 * fabs(flow) ? 0 : -1;
+    if (!(y[Y_TENSION + k] > 0.0)) return k + 1;
+  return 0;
 }
 
 void web_line_outputs(const double p[SETTABLES], const double y[STATES], double out[OUTPUTS]) {

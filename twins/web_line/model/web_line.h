@@ -44,6 +44,9 @@ void web_line_derivative(const double p[SETTABLES], const double y[STATES], doub
 /* The settled state for p, in closed form but for one scalar equation a roller. Returns 0, or -1 if there is none. */
 int web_line_settled(const double p[SETTABLES], double y[STATES]);
 
+/* Number of the first span (from 1) whose web is slack, or 0: the equations hold for a taut web alone. */
+int web_line_slack_span(const double y[STATES]);
+
 /* All outputs at a state. */
 void web_line_outputs(const double p[SETTABLES], const double y[STATES], double out[OUTPUTS]);
 
