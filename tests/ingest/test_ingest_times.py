@@ -61,6 +61,8 @@ def test_numbers_of_parquet_are_read_as_they_were_meant() -> None:
     [
         ("time_ms", None, 10**6),
         ("Time_NS", None, 1),
+        ("Time [min]", None, 6 * 10**10),
+        ("time (us)", None, 10**3),
         ("t", None, 10**9),
         ("time_ms", "us", 10**3),
         ("clock_h", None, 36 * 10**11),

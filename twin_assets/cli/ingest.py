@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import click
 import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from twin_assets.cli.arguments import UTC_TIME
 from twin_assets.errors import TwinError
@@ -88,8 +90,10 @@ def command(  # noqa: PLR0913 - one parameter an option, as click has it
     """Bring recorded telemetry of twin NAME into the historian.
 
     FILE is CSV (also .csv.gz) or Parquet: wide, with one column a property, or long, with the columns property, value
-    and perhaps quality. Empty cells and NaN mean that nothing was measured. All files are checked before any is
-    written; ingesting a file twice is ingesting it once.
+    and perhaps quality. Empty cells and NaN mean that nothing was measured.
+
+    All files are checked before anything is written: text among numbers, two values at one time, times without a zone,
+    out of order or in the future are told with their line. Ingesting a file twice is ingesting it once.
     """
     spec = load_twin(name, twins_path_from(os.environ)).spec
     options = RecordingOptions(time_column, TimeOptions(time_unit, start, timezone), layout, sort)
@@ -143,12 +147,8 @@ def _write(recording: Recording, advance: Advance) -> None:
 @contextmanager
 def _task(title: str, total: int, *, quiet: bool) -> Iterator[Advance]:
     """A progress bar for people at a terminal; nobody else sees one."""
-    from rich.console import Console  # noqa: PLC0415 - only those who see the bar pay for it
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    silent = quiet or not console.is_terminal or not sys.stdout.isatty()
+    console, silent = Console(stderr=True), quiet or not sys.stderr.isatty()
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from twin_assets.ingest.errors import RecordingError
 from twin_assets.ingest.tables import Table
+from twin_assets.ingest.times import plain_name
 from twin_assets.nearest import nearest_hint
 
 LayoutChoice = Literal["auto", "wide", "long"]
@@ -85,7 +86,7 @@ def _time_column(table: Table, wanted: str | None) -> str:
         raise RecordingError(
             f"{table.path}: found no column '{wanted}'.{nearest_hint(wanted, columns)} Its columns: {_listed(columns)}."
         )
-    found = [name for name in columns if name.lower() in TIME_NAMES]
+    found = [name for name in columns if plain_name(name) in TIME_NAMES]
     found = found or [name for name, kind in table.types.items() if pa.types.is_timestamp(kind)]
     if len(found) == 1:
         return found[0]

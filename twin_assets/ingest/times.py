@@ -42,7 +42,8 @@ class TimeOptions:
     """What a file itself does not say about its times.
 
     Attributes:
-        unit: of a numeric time column, one of TIME_UNITS_NS; None takes it from the column's name (time_ms), else s.
+        unit: of a numeric time column, one of TIME_UNITS_NS; None takes it from the column's name (time_ms,
+            time [ms]), else s.
         start: what a numeric time column counts from.
         timezone: of times without an offset.
     """
@@ -178,7 +179,7 @@ class TimeReader:
 
     def _unit(self) -> str:
         """Said, or at the end of the column's name, or seconds."""
-        ending = self._column.rpartition("_")[2].lower()
+        ending = plain_name(self._column).rpartition("_")[2]
         return self._options.unit or (ending if ending in TIME_UNITS_NS else "s")
 
     def _refuse_start(self, rows: Times, found: str) -> None:
@@ -190,6 +191,11 @@ class TimeReader:
 
     def _error(self, row: int, message: str) -> RecordingError:
         return RecordingError(f"{self._where(row)}: column '{self._column}': {message}.")
+
+
+def plain_name(column: str) -> str:
+    """A column's name without capitals and brackets: ``Time [ms]`` is ``time_ms``."""
+    return re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
 
 
 def _nanoseconds(number: str, unit_ns: int) -> int:
