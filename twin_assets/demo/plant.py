@@ -14,11 +14,12 @@ from twin_assets.model import Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
 
 EVERY = pd.Timedelta(minutes=20)
-# Healthy bearings: levels spread over this range. Friction moves about its level with load and lubricant, within an
-# hour and by up to half: steps of the size that the spec's drift_std_per_sqrt_hour speaks of, so near to the bound.
+# Healthy bearings: levels spread over this range; friction moves about its level with load and lubricant. Its steps
+# from one sample to the next are of the size that the twin's drift_std_per_sqrt_hour speaks of, so near to the bound:
+# what the filter expects is what happens, and its innovations are as large as it claims.
 HEALTHY = (1e-3, 3e-3)
 WANDER_STD = 0.5  # of the logarithm
-WANDER_HOURS = 1.0  # after which it has forgotten where it was
+WANDER_HOURS = 1.5  # after which it has forgotten where it was
 # The story takes this long at least: a shorter demonstration shows its beginning, a longer one stretches it.
 STORY = pd.Timedelta(days=3)
 SLIP_AT = 0.92  # of the story

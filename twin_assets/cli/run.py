@@ -1,0 +1,106 @@
+"""``twin run``: windows materialized through Dagster."""
+
+import json
+import os
+from dataclasses import asdict
+
+import click
+import pandas as pd
+
+from twin_assets.cli.arguments import UTC_TIME, ordered_range
+from twin_assets.cli.bars import stage_bars
+from twin_assets.errors import TwinError
+from twin_assets.historian import SqlHistorian
+from twin_assets.home import Home, home_from, twins_path_from
+from twin_assets.resources import wall_clock
+from twin_assets.running import RunSummary, run_windows
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_file import load_twin
+from twin_assets.stages.live import new_windows
+from twin_assets.stages.telemetry import channel_properties, resolve_units
+from twin_assets.store import Store
+from twin_assets.windows import Window, WindowGrid
+
+
+@click.command(short_help="Materialize the windows of a range (default: what is new) through Dagster.")
+@click.argument("name")
+@click.option("--from", "start", type=UTC_TIME, help="First time (UTC); its whole window is materialized.")
+@click.option("--to", "end", type=UTC_TIME, help="End of the range, exclusive (UTC). Default: now.")
+@click.option("--json", "as_machine", is_flag=True, help="Print what was done as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress on standard error.")
+def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_machine: bool, quiet: bool) -> None:
+    """Calibrate twin NAME: materialize its windows, in order, through Dagster.
+
+    Without a range: from the first window with anything new to the last one with data. Windows whose data has not
+    changed are not computed again, so running twice is harmless. Exit code 1 if a check refuses a window.
+    """
+    ordered_range(start, end)
+    home = home_from(os.environ)
+    twin = load_twin(name, twins_path_from(os.environ))
+    home.prepare()
+    windows = choose(home, twin.spec, start, end)
+    if not windows:
+        click.echo(
+            json.dumps({"run_id": None, "windows": [], "refused": {}}) if as_machine else _nothing_new(twin.spec)
+        )
+        return
+    with stage_bars(quiet=quiet) as progress:
+        summary = run_windows(twin, home, windows, progress)
+    if as_machine:
+        click.echo(json.dumps({**asdict(summary), "refused": dict(summary.refused)}))
+    else:
+        click.echo(f"Twin '{twin.spec.name}': {_told(summary)}; in Dagster this is run {summary.run_id}.")
+    if summary.refused:
+        raise TwinError(_refusal(twin.spec, summary))
+
+
+def choose(home: Home, spec: TwinSpec, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
+    """The windows to materialize: what is new, or what a range asks for.
+
+    Raises:
+        TwinError: if the historian holds nothing of the twin, or the range holds no window.
+    """
+    grid, now = WindowGrid.of(spec), wall_clock()
+    with SqlHistorian.sqlite(home.historian_path) as historian:
+        units = resolve_units(spec, historian)
+        if not units or historian.latest(units, channel_properties(spec)).empty:
+            raise TwinError(_nothing_measured(home, spec, units))
+        if start is None and end is None:
+            return new_windows(historian, Store(home.store_path), spec, grid, now)
+    windows = grid.between(grid.first.start if start is None else start, min(end or now, grid.containing(now).end))
+    if not windows:
+        raise TwinError(
+            f"twin '{spec.name}' has no window in that range: the first one starts at"
+            f" {grid.first.start:%Y-%m-%dT%H:%M}, the last one holds now. Choose another range, or an earlier 'start'"
+            " in twin.yaml."
+        )
+    return windows
+
+
+def _nothing_measured(home: Home, spec: TwinSpec, units: tuple[str, ...]) -> str:
+    wanted = ", ".join(channel_properties(spec)[:6])
+    return (
+        f"{home.root}: the historian holds nothing that twin '{spec.name}' measures (units:"
+        f" {', '.join(units) or 'none'}; properties: {wanted} …). Write telemetry first with"
+        f" 'twin ingest {spec.name} FILE', or choose another home with --home."
+    )
+
+
+def _nothing_new(spec: TwinSpec) -> str:
+    return f"Twin '{spec.name}' is up to date: nothing new since the last run."
+
+
+def _told(summary: RunSummary) -> str:
+    keys = summary.windows
+    span = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+    published = len(keys) - len(summary.refused)
+    return f"{len(keys)} windows materialized ({span}), {published} published"
+
+
+def _refusal(spec: TwinSpec, summary: RunSummary) -> str:
+    reasons = "\n".join(f"  {key}: {reason}" for key, reason in summary.refused.items())
+    return (
+        f"twin '{spec.name}': {len(summary.refused)} of {len(summary.windows)} windows were refused by the checks;"
+        f" nothing of them was published:\n{reasons}\nTheir tables are there to look at, with 'twin export' or in"
+        f" Dagster as run {summary.run_id}."
+    )
