@@ -9,6 +9,7 @@ import ast
 import hashlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,9 @@ class Variable:
 
 def read_variables() -> list[Variable]:
     """The variables in the order of their value references."""
-    entries = re.findall(r"^(TUNABLE|INPUT|FIXED|OUTPUT) *\((\w+), *(.*)\)$", (MODEL / "variables.def").read_text(), re.M)
+    entries = re.findall(
+        r"^(TUNABLE|INPUT|FIXED|OUTPUT) *\((\w+), *(.*)\)$", (MODEL / "variables.def").read_text(), re.MULTILINE
+    )
     return [_variable(kind, name, ast.literal_eval(f"({rest})")) for kind, name, rest in entries]
 
 
@@ -122,7 +125,8 @@ def model_description(variables: list[Variable]) -> bytes:
     _variables(ET.SubElement(root, "ModelVariables"), variables)
     _structure(ET.SubElement(root, "ModelStructure"), variables)
     ET.indent(root)
-    return ET.tostring(root, encoding="UTF-8", xml_declaration=True) + b"\n"
+    text: bytes = ET.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return text + b"\n"
 
 
 def _units(parent: ET.Element, used: set[str]) -> None:
@@ -170,7 +174,9 @@ def include_path() -> Path:
     """The FMI 2.0 headers that come with FMPy."""
     spec = find_spec("fmpy")
     if spec is None or spec.origin is None:
-        sys.exit("FMPy is not installed: its FMI headers are needed. Run 'make test' once, or install requirements.lock.")
+        sys.exit(
+            "FMPy is not installed: its FMI headers are needed. Run 'make test' once, or install requirements.lock."
+        )
     return Path(spec.origin).parent / "c-code"
 
 
@@ -195,6 +201,25 @@ def compile_binary(target: str, output: Path) -> None:
         shutil.copyfile(built, output)
 
 
+def universal(binaries: dict[str, bytes]) -> bytes:
+    """One macOS library for several processors (the fat Mach-O format of mach-o/fat.h).
+
+    FMPy looks into darwin64 on ARM as well: both processors' code has to be there.
+
+    Args:
+        binaries: target to its library, both of macOS.
+    """
+    alignment = 14  # 2**14: a page of ARM
+    header = struct.pack(">2I", 0xCAFEBABE, len(binaries))
+    body = b""
+    for binary in binaries.values():
+        processor, kind = struct.unpack_from("<2I", binary, 4)
+        body += b"\0" * (-len(body) % (1 << alignment))
+        header += struct.pack(">5I", processor, kind, (1 << alignment) + len(body), len(binary), alignment)
+        body += binary
+    return header.ljust(1 << alignment, b"\0") + body
+
+
 def pack(fmu: Path, description: bytes, folder: Path) -> None:
     """Write the archive; its bytes depend on the contents alone."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -205,6 +230,10 @@ def pack(fmu: Path, description: bytes, folder: Path) -> None:
             entry.external_attr = 0o644 << 16
             entry.create_system = 3  # as written on Unix, wherever it is built
             archive.writestr(entry, data)
+
+
+def _library(folder: Path, target: str) -> Path:
+    return folder / "binaries" / target / (IDENTIFIER + TARGETS[target][1])
 
 
 def build(fmu: Path, targets: Iterable[str] = tuple(TARGETS)) -> None:
@@ -218,7 +247,10 @@ def build(fmu: Path, targets: Iterable[str] = tuple(TARGETS)) -> None:
         folder = Path(scratch)
         for target in targets:
             print(f"compiling for {target}")
-            compile_binary(target, folder / "binaries" / target / (IDENTIFIER + TARGETS[target][1]))
+            compile_binary(target, _library(folder, target))
+        macos = {target: _library(folder, target) for target in ("darwin64", "aarch64-darwin")}
+        if all(path.exists() for path in macos.values()):
+            macos["darwin64"].write_bytes(universal({target: path.read_bytes() for target, path in macos.items()}))
         pack(fmu, model_description(read_variables()), folder)
 
 
