@@ -61,12 +61,12 @@ class Instance:
         return settled
 
     def evaluate(self, coefficients: Floats, inputs: Floats) -> Settled:
-        """The settled outputs (m,) of coefficients (n,) under inputs (p,), from the anchor.
+        """The settled outputs (m,) of coefficients (n,) under inputs (p,), from the anchor if there is one.
 
         Raises:
             InstanceError: if the FMU refuses a value, fails, or does not settle; the instance is then of no use.
         """
-        return self._evaluate(self._anchor, coefficients, inputs)
+        return self._evaluate(self._anchor or self._reference, coefficients, inputs)
 
     def serialize(self) -> SerializedState:
         """The reference's settled state as bytes."""

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -74,11 +75,11 @@ class WorkerProcess:
             self._deadline = math.inf
             timed_out = self._timed_out
         if timed_out:
-            raise WorkerLostError(self._end(f"no answer within {timeout_s:g} s: the process was stopped"))
+            raise WorkerLostError(self._end(Failure(f"no answer within {timeout_s:g} s: the process was stopped")))
         if message is None:
             raise WorkerLostError(self._end(None))
         if isinstance(message, Failure):
-            raise WorkerLostError(self._end(message.reason, message.log))
+            raise WorkerLostError(self._end(message))
         return message
 
     def expire(self, now: float) -> None:
@@ -98,11 +99,7 @@ class WorkerProcess:
 
     def release(self) -> None:
         """Wait for the end of a stopped or killed process, a moment only, and close what led to it."""
-        try:
-            self._process.wait(STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._wait()
         for pipe in (self._process.stdin, self._process.stdout):
             try:
                 _pipe(pipe).close()
@@ -110,15 +107,21 @@ class WorkerProcess:
                 continue
         self._output.close()
 
-    def _end(self, reason: str | None, log: str = "") -> Failure:
-        """Make sure that the process is gone; what it said or printed belongs to the failure."""
-        if reason is not None:
-            self._process.kill()
-        self._process.wait()
-        reason = reason or f"the process died ({_exit_text(self._process.returncode)})"
-        failure = Failure(reason, " ".join(filter(None, (log, self._printed()))))
+    def _end(self, failure: Failure | None) -> Failure:
+        """Make sure that the process is gone; how it died, if it did not say, and what it printed join the failure."""
+        self._wait()
+        failure = failure or Failure(f"the process died ({_exit_text(self._process.returncode)})")
+        whole = replace(failure, log=" ".join(filter(None, (failure.log, self._printed()))))
         self.release()
-        return failure
+        return whole
+
+    def _wait(self) -> None:
+        """A process that said that it failed, or closed its pipe, is about to end; one that does not, is killed."""
+        try:
+            self._process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _printed(self) -> str:
         size = self._output.seek(0, os.SEEK_END)

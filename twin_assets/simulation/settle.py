@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 MIN_STEPS = 4
 # A power of two of step_s, and short enough that something is left to judge before time is up.
 LONGEST_STEP_OF_MAX = 16
-OFF_BEAT_OF_STEP = 8
+OFF_BEAT_OF_STEP = 4
 GOLDEN = 0.6180339887498949  # the number least well met by any ratio of whole numbers
 FASTEST_BELIEVED = 0.5
 SLOWEST_BELIEVED = 0.99
@@ -78,6 +78,14 @@ class SettleError(Exception):
 
 
 @dataclass(frozen=True)
+class _End:
+    """Where the outputs seem to end, and by how much they may still differ from that, (m,) each."""
+
+    outputs: Floats
+    allowed: Floats
+
+
+@dataclass(frozen=True)
 class _Judgement:
     """What two successive differences say, (m,) each: signed rest, cautious bound of it, time constant (s)."""
 
@@ -114,9 +122,9 @@ def settle(
         if walk.steps < MIN_STEPS or walk.rhythm < 2:  # noqa: PLR2004 - a ratio takes two differences
             continue
         tolerance = settings.tolerance * np.maximum(np.abs(walk.values[-1]), nominal)
-        answer = _answer(walk, tolerance)
-        if answer is not None and _confirmed(walk, answer, tolerance, quantum_s):
-            return Settled(answer, walk.elapsed_s, walk.steps)
+        end = _end(walk, tolerance)
+        if end is not None and _confirmed(walk, end, quantum_s):
+            return Settled(end.outputs, walk.elapsed_s, walk.steps)
     raise SettleError(_unsettled(walk, nominal, settings))
 
 
@@ -162,33 +170,39 @@ def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _J
     return _Judgement(after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious), time_constant_s)
 
 
-def _answer(walk: _Walk, tolerance: Floats) -> Floats | None:
+def _end(walk: _Walk, tolerance: Floats) -> _End | None:
     """Where the outputs end, or None while any of them is still on its way; ``tolerance`` is absolute, (m,)."""
     before, after = walk.differences[-2:]
     if (np.abs(after) > NOISE_TOLERANCES * tolerance).any():
         return None  # neither settled nor noise, however it is judged
     judgement = _judge(before, after, walk.lengths[-2], walk.lengths[-1])
     settled = judgement.bound <= tolerance
-    if settled.all():
-        return walk.values[-1] + judgement.rest
-    if len(walk.differences) < NOISE_DIFFERENCES:
-        return None
-    recent = np.stack(walk.differences[-NOISE_DIFFERENCES:])
-    moved = np.abs(recent)
-    trendless = np.abs(recent.sum(axis=0)) <= 0.5 * moved.sum(axis=0)
-    noise = trendless & (moved.max(axis=0) <= NOISE_TOLERANCES * tolerance)
+    noise = _noise(walk, tolerance)
     if not (settled | noise).all():
         return None
     mean = np.mean(walk.values[-NOISE_DIFFERENCES - 1 :], axis=0)
-    return np.where(settled, walk.values[-1] + judgement.rest, mean)
+    outputs = np.where(settled, walk.values[-1] + judgement.rest, mean)
+    return _End(outputs, np.where(noise, NOISE_TOLERANCES * tolerance, tolerance))
 
 
-def _confirmed(walk: _Walk, answer: Floats, tolerance: Floats, quantum_s: float | None) -> bool:
-    """Two shorter, unequal steps off the beat stay at the answer, too (one could span an oscillation's crest)."""
+def _noise(walk: _Walk, tolerance: Floats) -> NDArray[np.bool_]:
+    """Which outputs, (m,), have gone to and fro for a while, a little and without a trend."""
+    recent = np.stack(walk.differences[-NOISE_DIFFERENCES:])
+    moved = np.abs(recent)
+    trendless = np.abs(recent.sum(axis=0)) <= 0.5 * moved.sum(axis=0)
+    small = moved.max(axis=0) <= NOISE_TOLERANCES * tolerance
+    return np.asarray(trendless & small & (len(recent) == NOISE_DIFFERENCES))
+
+
+def _confirmed(walk: _Walk, end: _End, quantum_s: float | None) -> bool:
+    """Two shorter, unequal steps off the beat stay there, too.
+
+    One step might span an oscillation's crest; and the last step on the beat a turning point of two slow modes.
+    """
     span = walk.lengths[-1] / OFF_BEAT_OF_STEP
     for length in (span * GOLDEN, span * (1.0 - GOLDEN)):
         walk.go(length if quantum_s is None else quantum_s * max(1, round(length / quantum_s)))
-        if (np.abs(walk.values[-1] - answer) > NOISE_TOLERANCES * tolerance).any():
+        if (np.abs(walk.values[-1] - end.outputs) > end.allowed).any():
             walk.rhythm = 0
             return False
     return True
@@ -207,6 +221,6 @@ def _unsettled(walk: _Walk, nominal: Floats, settings: SettleSettings) -> str:
         f" {value[worst]:.6g} (tolerance {settings.tolerance:g})"
     )
     slow = _judge(recent[-2], recent[-1], walk.lengths[-2], walk.lengths[-1]).time_constant_s[worst]
-    if slow > walk.lengths[-1] and abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
+    if walk.rhythm >= LAST_FEW and abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
         return f"{text}; it creeps (time constant about {slow:.2g} s): raise max_settle_s, or tolerance"
     return f"{text}; it goes to and fro: there may be no steady state here, or tolerance is below the solver's noise"
