@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -97,6 +98,12 @@ def test_committed_fmu_is_small(web_line_fmu: Path) -> None:
     assert web_line_fmu.stat().st_size < 200 * 1024
 
 
+class _Line(ctypes.Structure):
+    """The C code's struct Line; the settings' memory belongs to the caller."""
+
+    _fields_: ClassVar = [("p", ctypes.c_void_p), ("limit", ctypes.c_double * 2)]
+
+
 @pytest.fixture(scope="module", name="physics")
 def _physics(build_script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """Right-hand side, settled state and integrator as a plain library."""
@@ -117,6 +124,7 @@ def _physics(build_script: ModuleType, tmp_path_factory: pytest.TempPathFactory)
     ]
     subprocess.run(command, check=True, cwd=build_script.MODEL)
     loaded = ctypes.CDLL(os.fspath(library))
+    loaded.web_line_of.restype = _Line
     loaded.integrate.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_double] * 2 + [ctypes.c_void_p]
     return loaded
 
@@ -142,18 +150,19 @@ def test_integrator_agrees_with_scipys_radau(
     from scipy.integrate import solve_ivp
 
     settled, ended = np.zeros(STATES), np.zeros(STATES)
-    assert physics.web_line_settled(start().ctypes, settled.ctypes) == 0
-    settings = start(**change)
+    before, settings = start(), start(**change)
+    assert physics.web_line_settled(ctypes.byref(physics.web_line_of(before.ctypes)), settled.ctypes) == 0
+    line = ctypes.pointer(physics.web_line_of(settings.ctypes))
 
     def derivative(_time: float, y: Floats) -> Floats:
         state, rate = np.ascontiguousarray(y), np.empty(STATES)
-        physics.web_line_derivative(settings.ctypes, state.ctypes, rate.ctypes)
+        physics.web_line_derivative(line, state.ctypes, rate.ctypes)
         return rate
 
     expected = solve_ivp(derivative, (0.0, 3.0), settled, method="Radau", rtol=1e-9, atol=1e-9).y[:, -1]
     ended[:] = settled
     step = ctypes.c_double(1e-3)
-    outcome = physics.integrate(settings.ctypes.data, ended.ctypes.data, 3.0, 1e-9, ctypes.addressof(step))
+    outcome = physics.integrate(line, ended.ctypes.data, 3.0, 1e-9, ctypes.addressof(step))
     assert outcome == 0
     np.testing.assert_allclose(ended, expected, rtol=1e-6, atol=1e-8)
 
@@ -168,6 +177,7 @@ def test_settled_state_is_at_rest(physics: ctypes.CDLL, start: Callable[..., Flo
         names = ("b1", "b2", "b3", "b4", "b5", "b7", "b8", "b9", "b10")
         settings = start(**dict(zip(names, dampings.tolist(), strict=True)))
         state, rate = np.zeros(STATES), np.ones(STATES)
-        assert physics.web_line_settled(settings.ctypes, state.ctypes) == 0
-        physics.web_line_derivative(settings.ctypes, state.ctypes, rate.ctypes)
+        line = ctypes.pointer(physics.web_line_of(settings.ctypes))
+        assert physics.web_line_settled(line, state.ctypes) == 0
+        physics.web_line_derivative(line, state.ctypes, rate.ctypes)
         assert np.abs(rate).max() < 1e-6

@@ -121,7 +121,7 @@ def model_description(variables: list[Variable]) -> bytes:
     _units(ET.SubElement(root, "UnitDefinitions"), {variable.unit for variable in variables})
     categories = ET.SubElement(root, "LogCategories")
     ET.SubElement(categories, "Category", name="logStatusError", description="what was refused, and why")
-    ET.SubElement(root, "DefaultExperiment", startTime="0", stopTime="400", tolerance="1e-6", stepSize="2")
+    ET.SubElement(root, "DefaultExperiment", startTime="0", stopTime="400", tolerance="1e-5", stepSize="2")
     _variables(ET.SubElement(root, "ModelVariables"), variables)
     _structure(ET.SubElement(root, "ModelStructure"), variables)
     ET.indent(root)

@@ -30,7 +30,7 @@ static const Settable SETTABLE[SETTABLES] = {
 typedef enum { INSTANTIATED = 1, INITIALIZATION = 2, STEPPING = 4, TERMINATED = 8 } Mode;
 enum { ANY_MODE = INSTANTIATED | INITIALIZATION | STEPPING | TERMINATED, PREPARING = INSTANTIATED | INITIALIZATION };
 
-static const double TOLERANCE = 1e-6, FIRST_STEP_S = 1e-3;
+static const double TOLERANCE = 1e-5, FIRST_STEP_S = 1e-3;
 
 /* All that a prediction depends on; what an FMU state holds. */
 typedef struct {
@@ -86,7 +86,8 @@ static fmi2Status unsupported(fmi2Component c, const char *function) {
 static fmi2Status settle(Instance *self) {
   State *state = &self->state;
   if (state->settled) return fmi2OK;
-  if (web_line_settled(state->p, state->y) != 0)
+  Line line = web_line_of(state->p);
+  if (web_line_settled(&line, state->y) != 0)
     return refuse(self, "the line has no settled state with a taut web for these parameters and set points");
   state->settled = 1;
   return fmi2OK;
@@ -199,7 +200,8 @@ fmi2Status fmi2GetReal(fmi2Component c, const fmi2ValueReference vr[], size_t nv
     if (vr[i] >= SETTABLES + OUTPUTS) return refuse_reference(self, "fmi2GetReal", vr[i]);
     if (vr[i] >= SETTABLES && !computed) {
       if (settle(self) != fmi2OK) return fmi2Error;
-      web_line_outputs(self->state.p, self->state.y, out);
+      Line line = web_line_of(self->state.p);
+      web_line_outputs(&line, self->state.y, out);
       computed = 1;
     }
     value[i] = vr[i] < SETTABLES ? self->state.p[vr[i]] : out[vr[i] - SETTABLES];
@@ -283,7 +285,8 @@ fmi2Status fmi2DoStep(fmi2Component c, fmi2Real currentCommunicationPoint, fmi2R
     return refuse(self, "fmi2DoStep: a finite time and a step size greater than zero are expected");
   State next = self->state;
   double end = currentCommunicationPoint + communicationStepSize;
-  Outcome outcome = integrate(next.p, next.y, communicationStepSize, next.tolerance, &next.step);
+  Line line = web_line_of(next.p);
+  Outcome outcome = integrate(&line, next.y, communicationStepSize, next.tolerance, &next.step);
   if (outcome == SLACK)
     snprintf(text, sizeof text, "fmi2DoStep: the web goes slack in span %d before %g s", web_line_slack_span(next.y),
              end);

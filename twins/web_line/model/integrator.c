@@ -38,13 +38,13 @@ typedef struct {
 static double weight(double y, int i) { return fabs(y) > web_line_nominal[i] ? fabs(y) : web_line_nominal[i]; }
 
 /* Finite differences; a tenth of the digits is plenty for a method that controls its own error. */
-static void jacobian(const double p[SETTABLES], const double y[N], const double f[N], Matrix *m) {
+static void jacobian(const Line *line, const double y[N], const double f[N], Matrix *m) {
   double moved[N], g[N];
   memcpy(moved, y, sizeof moved);
   for (int j = 0; j < N; j++) {
     moved[j] = y[j] + 1e-7 * weight(y[j], j);
     double change = moved[j] - y[j];
-    web_line_derivative(p, moved, g);
+    web_line_derivative(line, moved, g);
     for (int i = 0; i < N; i++) m->a[i][j] = (g[i] - f[i]) / change;
     moved[j] = y[j];
   }
@@ -91,7 +91,7 @@ static void solve(const Matrix *lu, double x[N]) {
 }
 
 /* One step; the last stage is the error estimate (root mean square over the tolerance is returned, or infinity). */
-static double attempt(const double p[SETTABLES], const double y[N], const double f[N], const Matrix *jac, double h,
+static double attempt(const Line *line, const double y[N], const double f[N], const Matrix *jac, double h,
                       double tolerance, double end[N]) {
   Matrix lu;
   double stage[STAGES][N];
@@ -101,7 +101,7 @@ static double attempt(const double p[SETTABLES], const double y[N], const double
     for (int q = 0; q < s; q++)
       for (int i = 0; i < N; i++) end[i] += A[s][q] * stage[q][i];
     if (s == 0) memcpy(stage[0], f, sizeof stage[0]);
-    else web_line_derivative(p, end, stage[s]);
+    else web_line_derivative(line, end, stage[s]);
     for (int q = 0; q < s; q++)
       for (int i = 0; i < N; i++) stage[s][i] += C[s][q] / h * stage[q][i];
     solve(&lu, stage[s]);
@@ -123,19 +123,19 @@ static double step_factor(double error) {
   return factor < 0.1 ? 0.1 : factor > 6.0 ? 6.0 : factor;
 }
 
-Outcome integrate(const double p[SETTABLES], double y[N], double duration, double tolerance, double *step) {
+Outcome integrate(const Line *line, double y[N], double duration, double tolerance, double *step) {
   double end[N], f[N], done = 0.0, next = *step;
   int fresh = 1; /* y has moved since the Jacobian was made */
   Matrix jac;
   for (int attempts = 0; done < duration; attempts++) {
     if (attempts == MAX_ATTEMPTS || !(next > MIN_STEP_S)) return TOO_STIFF;
     if (fresh) {
-      web_line_derivative(p, y, f);
-      jacobian(p, y, f, &jac);
+      web_line_derivative(line, y, f);
+      jacobian(line, y, f, &jac);
     }
     int last = next >= (duration - done) * (1.0 - 1e-9);
     double h = last ? duration - done : next;
-    double error = attempt(p, y, f, &jac, h, tolerance, end);
+    double error = attempt(line, y, f, &jac, h, tolerance, end);
     double proposed = h * step_factor(error);
     fresh = error <= 1.0;
     if (!fresh) {

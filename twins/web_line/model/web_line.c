@@ -26,6 +26,8 @@ const double web_line_nominal[STATES] = {
 /* Span that ends at roller r (both from 0): the master nip sits after the fifth roller. */
 static int span_of(int roller) { return roller < MASTER_SPAN ? roller : roller + 1; }
 
+static int zone_of(int roller) { return roller >= MASTER_SPAN; }
+
 /* e^a - 1 by its series (a below about 12): the same bits on every platform, as libm's would not be. */
 static double expm1_series(double a) {
   double sum = 0.0;
@@ -33,9 +35,10 @@ static double expm1_series(double a) {
   return sum;
 }
 
-/* Greatest tension step over the smaller tension that friction can hold: the capstan equation, e^(mu theta) - 1. */
-static double capstan_limit(const double p[SETTABLES], int roller) {
-  return expm1_series(p[P_friction] * (roller < MASTER_SPAN ? p[P_wrap_zone_1] : p[P_wrap_zone_2]));
+Line web_line_of(const double p[SETTABLES]) {
+  Line line = {.p = p, .limit = {expm1_series(p[P_friction] * p[P_wrap_zone_1]),
+                                 expm1_series(p[P_friction] * p[P_wrap_zone_2])}};
+  return line;
 }
 
 /* Slip over creep speed when the part x of the capstan limit is used: creep grows in proportion at first ([J]), then
@@ -54,19 +57,19 @@ static double slip_speed(double limit, double creep_speed, double before, double
   return creep_speed * slip_curve((after - before) / (limit * (smaller > 0.1 ? smaller : 0.1)));
 }
 
-static void slips(const double p[SETTABLES], const double y[STATES], double slip[ROLLERS]) {
-  double creep_speed = p[P_creep] * p[P_roller_radius] * y[Y_MASTER];
-  double limit[2] = {capstan_limit(p, 0), capstan_limit(p, MASTER_SPAN)};
+static void slips(const Line *line, const double y[STATES], double slip[ROLLERS]) {
+  double creep_speed = line->p[P_creep] * line->p[P_roller_radius] * y[Y_MASTER];
   for (int r = 0; r < ROLLERS; r++) {
     const double *tension = y + Y_TENSION + span_of(r);
-    slip[r] = slip_speed(limit[r >= MASTER_SPAN], creep_speed, tension[0], tension[1]);
+    slip[r] = slip_speed(line->limit[zone_of(r)], creep_speed, tension[0], tension[1]);
   }
 }
 
 /* Speed of the web at the end of each span, m/s. */
-static void web_speeds(const double p[SETTABLES], const double y[STATES], double v[SPANS]) {
+static void web_speeds(const Line *line, const double y[STATES], double v[SPANS]) {
+  const double *p = line->p;
   double slip[ROLLERS];
-  slips(p, y, slip);
+  slips(line, y, slip);
   for (int r = 0; r < ROLLERS; r++) v[span_of(r)] = p[P_roller_radius] * y[Y_ROLLER + r] + slip[r];
   v[MASTER_SPAN] = p[P_roller_radius] * y[Y_MASTER];
   v[NIP_SPAN] = p[P_roller_radius] * y[Y_NIP];
@@ -74,9 +77,10 @@ static void web_speeds(const double p[SETTABLES], const double y[STATES], double
 }
 
 /* d/dt of the elastic tensions, N/s: conservation of mass, d/dt [L/(1+e)] = v_in/(1+e_in) - v/(1+e) ([B]; [SH]). */
-static void tension_rates(const double p[SETTABLES], const double y[STATES], double rate[SPANS]) {
+static void tension_rates(const Line *line, const double y[STATES], double rate[SPANS]) {
+  const double *p = line->p;
   double v[SPANS], stiffness = p[P_web_stiffness];
-  web_speeds(p, y, v);
+  web_speeds(line, y, v);
   double flow_in = y[Y_UNWINDER] / (1.0 + p[P_roll_tension] / stiffness);
   for (int k = 0; k < SPANS; k++) {
     double stretch = 1.0 + y[Y_TENSION + k] / stiffness;
@@ -128,9 +132,10 @@ static void drives(const double p[SETTABLES], const double y[STATES], double dy[
   dy[Y_WINDER_TRIM] = p[P_winder_gain] * winder_error / p[P_winder_reset_time];
 }
 
-void web_line_derivative(const double p[SETTABLES], const double y[STATES], double dy[STATES]) {
+void web_line_derivative(const Line *line, const double y[STATES], double dy[STATES]) {
+  const double *p = line->p;
   double *rate = dy + Y_TENSION, felt[SPANS];
-  tension_rates(p, y, rate);
+  tension_rates(line, y, rate);
   felt_tensions(p, y, rate, felt);
   for (int r = 0; r < ROLLERS; r++) { /* J dw/dt = R (T_after - T_before) - b w ([S]) */
     int k = span_of(r);
@@ -176,9 +181,10 @@ static double settled_traction(const Roller *roller) {
 }
 
 /* Walks over one roller at rest: its speed, and the tension on its other side from the one that is known. */
-static void settle_roller(const double p[SETTABLES], double flow, int r, double y[STATES]) {
-  int k = span_of(r), backwards = r >= MASTER_SPAN;
-  Roller roller = {.damping = p[P_b1 + r], .limit = capstan_limit(p, r),
+static void settle_roller(const Line *line, double flow, int r, double y[STATES]) {
+  const double *p = line->p;
+  int k = span_of(r), backwards = zone_of(r);
+  Roller roller = {.damping = p[P_b1 + r], .limit = line->limit[zone_of(r)],
                    .creep_speed = p[P_creep] * p[P_web_speed_setpoint], .flow = flow, .radius = p[P_roller_radius],
                    .stiffness = p[P_web_stiffness], .known = y[Y_TENSION + k + backwards],
                    .after_known = backwards};
@@ -189,27 +195,29 @@ static void settle_roller(const double p[SETTABLES], double flow, int r, double 
 }
 
 /* Zone 1 at rest for an assumed flow (m/s of unstrained web); returns the flow that its last tension asks for. */
-static double settle_zone_1(const double p[SETTABLES], double flow, double y[STATES]) {
+static double settle_zone_1(const Line *line, double flow, double y[STATES]) {
+  const double *p = line->p;
   double speed = p[P_web_speed_setpoint], stiffness = p[P_web_stiffness];
   y[Y_UNWINDER] = flow * (1.0 + p[P_roll_tension] / stiffness);
   y[Y_ANGLE] = (speed - y[Y_UNWINDER]) / p[P_dancer_gain];
   y[Y_TENSION] = p[P_tension_1_setpoint] - p[P_dancer_stiffness] * y[Y_ANGLE] / (2.0 * p[P_dancer_arm]);
-  for (int r = 0; r < MASTER_SPAN; r++) settle_roller(p, flow, r, y);
+  for (int r = 0; r < MASTER_SPAN; r++) settle_roller(line, flow, r, y);
   return speed / (1.0 + y[Y_TENSION + MASTER_SPAN] / stiffness);
 }
 
-int web_line_settled(const double p[SETTABLES], double y[STATES]) {
+int web_line_settled(const Line *line, double y[STATES]) {
+  const double *p = line->p;
   double speed = p[P_web_speed_setpoint], stiffness = p[P_web_stiffness], radius = p[P_roller_radius];
   double flow = speed, next = flow;
   memset(y, 0, STATES * sizeof *y);
   for (int i = 0; i < 100; i++) { /* contracts by about 1e-4 a pass: tension moves the flow by 1/EA */
     flow = next;
-    next = settle_zone_1(p, flow, y);
+    next = settle_zone_1(line, flow, y);
     if (fabs(next - flow) <= 2e-16 * fabs(flow)) break;
   }
   y[Y_TENSION + NIP_SPAN] = p[P_tension_2_setpoint];
   y[Y_TENSION + WINDER_SPAN] = p[P_rewind_tension_setpoint];
-  for (int r = ROLLERS - 1; r >= MASTER_SPAN; r--) settle_roller(p, flow, r, y);
+  for (int r = ROLLERS - 1; r >= MASTER_SPAN; r--) settle_roller(line, flow, r, y);
   y[Y_MASTER] = speed / radius;
   y[Y_NIP] = flow * (1.0 + p[P_tension_2_setpoint] / stiffness) / radius;
   y[Y_WINDER] = flow * (1.0 + p[P_rewind_tension_setpoint] / stiffness);
@@ -225,12 +233,13 @@ int web_line_slack_span(const double y[STATES]) {
   return 0;
 }
 
-void web_line_outputs(const double p[SETTABLES], const double y[STATES], double out[OUTPUTS]) {
+void web_line_outputs(const Line *line, const double y[STATES], double out[OUTPUTS]) {
+  const double *p = line->p;
   double dy[STATES];
-  web_line_derivative(p, y, dy);
+  web_line_derivative(line, y, dy);
   felt_tensions(p, y, dy + Y_TENSION, out + O_S1_Tension_N);
   memcpy(out + O_Roller1_w, y + Y_ROLLER, ROLLERS * sizeof *out);
-  slips(p, y, out + O_Roller1_summary_SlipVelocity);
+  slips(line, y, out + O_Roller1_summary_SlipVelocity);
   out[O_NipRoller1_w] = y[Y_NIP];
   out[O_NipRoller2_w] = y[Y_MASTER];
   out[O_WS1_Vout_ms] = y[Y_UNWINDER];

@@ -38,16 +38,25 @@ enum {
 /* Size below which a change of a state does not matter, over the integration tolerance; also its scale. */
 extern const double web_line_nominal[STATES];
 
-/* dy/dt of the whole line; p holds the SETTABLES values. */
-void web_line_derivative(const double p[SETTABLES], const double y[STATES], double dy[STATES]);
+/* The line with its settings, and what follows from them. */
+typedef struct {
+  const double *p; /* SETTABLES values */
+  double limit[2]; /* by zone: greatest tension step over the smaller tension, e^(mu theta) - 1 (capstan equation) */
+} Line;
 
-/* The settled state for p, in closed form but for one scalar equation a roller. Returns 0, or -1 if there is none. */
-int web_line_settled(const double p[SETTABLES], double y[STATES]);
+/* p must outlive the line. */
+Line web_line_of(const double p[SETTABLES]);
+
+/* dy/dt of the whole line. */
+void web_line_derivative(const Line *line, const double y[STATES], double dy[STATES]);
+
+/* The settled state, in closed form but for one scalar equation a roller. Returns 0, or -1 if there is none. */
+int web_line_settled(const Line *line, double y[STATES]);
 
 /* Number of the first span (from 1) whose web is slack, or 0: the equations hold for a taut web alone. */
 int web_line_slack_span(const double y[STATES]);
 
 /* All outputs at a state. */
-void web_line_outputs(const double p[SETTABLES], const double y[STATES], double out[OUTPUTS]);
+void web_line_outputs(const Line *line, const double y[STATES], double out[OUTPUTS]);
 
 #endif
