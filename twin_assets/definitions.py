@@ -58,6 +58,7 @@ def build_definitions(
     clock: Clock | None = None,
     progress: Progress = silent,
     opener: Opener = open_model,
+    pictures: bool = True,
     broken: Mapping[str, str] | None = None,
 ) -> dg.Definitions:
     """Assets, checks, jobs, schedules and sensors of some twins.
@@ -68,6 +69,7 @@ def build_definitions(
         clock: what counts as now when a run starts; by default the wall clock.
         progress: told how far a run is.
         opener: opens a twin's model; by default its FMU.
+        pictures: whether tables are drawn for people; about a second each.
         broken: folder -> why its twin.yaml cannot be read; shown as an asset that cannot be materialized.
     """
     twins = tuple(twins)
@@ -83,7 +85,7 @@ def build_definitions(
             jobs=[build_job(twin) for twin in twins],
             schedules=[schedule for twin in twins for schedule in build_schedules(twin)],
             sensors=[build_sensor(twin, home) for twin in twins],
-            resources=build_resources(home=home, clock=clock, progress=progress, opener=opener),
+            resources=build_resources(home=home, clock=clock, progress=progress, opener=opener, pictures=pictures),
             executor=executor(),
         )
 

@@ -34,12 +34,14 @@ class Workbench:
         turns: asked before anything is read, so that one run at a time works on a twin.
         progress: told how far the run is.
         now: the run's start. It stands still: an observation counts as complete only if its samples were read after.
+        pictures: whether they are drawn.
     """
 
     store: Store
     turns: Turns
     progress: Progress
     now: pd.Timestamp
+    pictures: bool = True
 
 
 MODELS_CONFIG = {
@@ -55,6 +57,7 @@ def build_resources(
     clock: Clock | None = None,
     progress: Progress = silent,
     opener: Opener = open_model,
+    pictures: bool = True,
 ) -> Mapping[str, dg.ResourceDefinition]:
     """Resources by the names that assets ask for.
 
@@ -63,6 +66,7 @@ def build_resources(
         clock: what counts as now when a run starts; by default the wall clock.
         progress: told how far a run is.
         opener: opens a twin's model; by default its FMU.
+        pictures: whether tables are drawn for people; about a second each.
     """
 
     def here() -> Home:
@@ -83,7 +87,7 @@ def build_resources(
         with mended_by_users():
             store = Store(here().store_path)
         with Turns(turns_folder(here()), say) as turns:
-            yield Workbench(store, turns, progress, clock() if clock else started(context))
+            yield Workbench(store, turns, progress, clock() if clock else started(context), pictures)
 
     return {
         "historian": dg.ResourceDefinition(historian, description="The embedded historian in the home."),

@@ -66,7 +66,7 @@ class RunSummary:
         return not self.refused
 
 
-def run_windows(
+def run_windows(  # noqa: PLR0913 - what is overridden is named
     twin: Twin,
     home: Home,
     windows: Sequence[Window],
@@ -74,6 +74,7 @@ def run_windows(
     *,
     clock: Clock | None = None,
     opener: Opener = open_model,
+    pictures: bool = True,
 ) -> RunSummary:
     """Materialize all of a twin for some windows, and wait for it.
 
@@ -84,6 +85,7 @@ def run_windows(
         progress: told how far the run is.
         clock: what counts as now; by default the wall clock at the run's start.
         opener: opens the twin's model; by default its FMU.
+        pictures: whether tables are drawn for people; about a second each.
 
     Raises:
         RunError: if the run failed for a reason that people can mend, other than that windows were refused.
@@ -92,7 +94,9 @@ def run_windows(
     if not windows:
         raise ValueError("run_windows needs at least one window")
     home.prepare()
-    definitions = build_definitions([twin], home=home, clock=clock, progress=progress, opener=opener)
+    definitions = build_definitions(
+        [twin], home=home, clock=clock, progress=progress, opener=opener, pictures=pictures
+    )
     with instance_of(home) as instance:
         bury(instance, twin)
         result = definitions.resolve_job_def(job_name(twin.spec)).execute_in_process(

@@ -3,7 +3,7 @@
 The only asset that may take some windows of a run and leave others: see ``checks``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import pandas as pd
@@ -42,14 +42,14 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
         description="Results that passed the checks, in the historian: `<coefficient>`, `<virtual sensor>` and"
         " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written.",
         columns=COLUMNS,
-        # A refused window is not materialized, so each window that passes is reported by itself.
+        # A refused window is not materialized: those that pass are reported one by one, and no output for all of them.
         output_required=False,
     )
     def published(
         context: dg.AssetExecutionContext,
         bench: dg.ResourceParam[Workbench],
         historian: dg.ResourceParam[Historian],
-    ) -> None:
+    ) -> Iterator[dg.AssetMaterialization]:
         tables = Tables(twin, PUBLISHED, bench)
         with mended_by_users():
             bench.turns.take(spec.name)
@@ -61,7 +61,7 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
                     reasons[window.key] = reason
                     remember_refusal(bench.store, spec, window, verdicts)
                 else:
-                    context.log_event(publish(tables, historian, window))
+                    yield publish(tables, historian, window)
                 within_window(bench.progress, PUBLISHED, number, len(windows))(1, 1)
         if reasons:
             told = refusal(reasons, len(windows))

@@ -99,7 +99,7 @@ class Tables:
                 digests.append(self.bench.store.write(self.spec.name, self.stage, window.key, made.frame, beside))
                 context.add_asset_metadata({**table_metadata(made.frame), **made.shown}, partition_key=window.key)
                 steps(1, 1)
-            if draw is not None and (keys := self._drawn(windows)):
+            if draw is not None and self.bench.pictures and (keys := self._drawn(windows)):
                 context.add_asset_metadata(draw(keys), partition_key=windows[-1].key)
         return dg.MaterializeResult(data_version=dg.DataVersion(_version(digests)))
 
