@@ -17,7 +17,8 @@ from twin_assets.model import Floats
 from twin_assets.spec import MeasurementSpec, TwinSpec
 
 DROPOUT_PROBABILITY = 0.01
-OUTLIER_SIGMAS = (15.0, 40.0)
+# Of the noise: unmistakable. A smaller outlier of one roller speed can be a bearing that moved a little.
+OUTLIER_SIGMAS = (60.0, 300.0)
 FAR_OUT = 10.0  # a broken range: this many times the upper end of what can be
 # The block of all channels that the gateway holds back, as parts of the period: in the last day of three.
 LATE = (0.72, 0.78)
