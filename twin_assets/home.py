@@ -11,8 +11,10 @@ HOME_VARIABLE = "TWIN_HOME"
 TWINS_VARIABLE = "TWINS_PATH"
 
 DAGSTER_YAML = """\
-# Dagster's instance of this twin home; its own usage telemetry is off.
+# Dagster's instance of this twin home; its own usage telemetry and its invitation at the first visit are off.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 """
 
