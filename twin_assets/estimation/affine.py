@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.gaussian import Gaussian, Linearized, sigma_points, sigma_radius
+from twin_assets.estimation.gaussian import Gaussian, Linearized, sigma_points, sigma_radius, sigma_weights
 from twin_assets.model import Floats
 
 # A coefficient known to sit on its bound hardly moves, and slopes over steps that small would be the model's settling
@@ -79,8 +79,7 @@ def fitted(points: Floats, root: Floats, outputs: Floats) -> Affine:
     """
     n = len(root)
     radius = sigma_radius(n)
-    weights = np.full(2 * n + 1, 0.5 / radius**2)
-    weights[0] = 1.0 - n / radius**2
+    weights = sigma_weights(n)
     value = weights @ outputs
     # In the coordinates of the points the slopes are central differences; no covariance has to be inverted.
     along = (outputs[1 : n + 1] - outputs[n + 1 :]).T / (2.0 * radius)

@@ -76,10 +76,15 @@ def sigma_points(gaussian: Gaussian) -> tuple[Floats, Floats]:
         Points (2n+1, n), the mean first, then mean + r * column and mean - r * column for the columns of the lower
         Cholesky factor; weights (2n+1,), nonnegative, summing to one.
     """
-    rule = _rule(gaussian.mean.size)
-    points: Floats = rule.sigma_points(gaussian.mean, gaussian.cov)
-    weights: Floats = rule.Wm
-    return points, weights
+    n = gaussian.mean.size
+    points: Floats = _rule(n).sigma_points(gaussian.mean, gaussian.cov)
+    return points, sigma_weights(n)
+
+
+def sigma_weights(n: int) -> Floats:
+    """(2n+1,) weights of the sigma points, the mean's first."""
+    weights: Floats = _rule(n).Wm
+    return weights
 
 
 def sigma_radius(n: int) -> float:
@@ -88,7 +93,8 @@ def sigma_radius(n: int) -> float:
 
 
 @cache
-def _nodes() -> tuple[Floats, Floats]:
+def quadrature() -> tuple[Floats, Floats]:
+    """Gauss-Hermite nodes (q, 1) of the standard normal and their weights (q,), which sum to one."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     return frozen(nodes[:, np.newaxis]), frozen(weights / weights.sum())
 
@@ -120,12 +126,12 @@ def linearized(gaussian: Gaussian, change: Callable[[Floats], Floats]) -> Linear
         gaussian: of n dimensions.
         change: elementwise over the last axis, (q, n) -> (q, n).
     """
-    nodes, weights = _nodes()
+    nodes, weights = quadrature()
     std = gaussian.std
     changes = change(gaussian.mean + nodes * std)
     shift = weights @ changes
     bend = weights @ (nodes * changes) / std
     rest_var = weights @ (changes - shift - nodes * (bend * std)) ** 2
     slope = 1.0 + bend
-    cov = slope[:, np.newaxis] * gaussian.cov * slope + np.diag(rest_var)
+    cov = np.outer(slope, slope) * gaussian.cov + np.diag(rest_var)
     return Linearized(gaussian.mean + shift, slope, rest_var, cov)
