@@ -17,7 +17,10 @@ class UtcTime(click.ParamType):  # type: ignore[type-arg] # generic in the newes
         if pd.isna(time):
             self.fail(f"'{value}' is no time; expected for example 2026-01-31 or 2026-01-31T14:20 (UTC)", param, ctx)
         time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
-        return time.as_unit("ns")
+        try:
+            return time.as_unit("ns")
+        except pd.errors.OutOfBoundsDatetime:
+            self.fail(f"'{value}' cannot be told in nanoseconds; expected a year from 1678 to 2261", param, ctx)
 
 
 UTC_TIME = UtcTime()

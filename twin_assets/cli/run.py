@@ -94,7 +94,7 @@ def _told(summary: RunSummary) -> str:
     keys = summary.windows
     span = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
     published = len(keys) - len(summary.refused)
-    return f"{len(keys)} windows materialized ({span}), {published} published"
+    return f"{len(keys)} window{'s' * (len(keys) > 1)} materialized ({span}), {published} published"
 
 
 def _refusal(spec: TwinSpec, summary: RunSummary) -> str:
