@@ -13,7 +13,7 @@ from twin_assets.model import Floats
 _FLOOR, _REACH, _Z_REACH = 0.05, 0.975, 1.959963984540054
 # A bound this many standard deviations and this many scales away is not felt, to rounding.
 _FAR_STD, _FAR_SCALES = 9.0, 36.0
-_BISECTIONS = 50
+_BISECTIONS = 40
 
 
 def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -> Gaussian:

@@ -15,7 +15,7 @@ from twin_assets.model import Floats
 # Rounds of linearizing the clamp: two away from bounds, ten to thirty at one, damped after these many. They are cheap.
 _ROUNDS, _UNDAMPED = 50, 10
 # Settled when no mean and no standard deviation moves by more than this part of a standard deviation.
-_SETTLED = 1e-5
+_SETTLED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
