@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from twin_assets import plots
-from twin_assets.checks import judge, refused
+from twin_assets.checks import judge
 from twin_assets.demo.faults import Recording, record
 from twin_assets.demo.plant import Plant, check_scenario, operate
 from twin_assets.demo.randomness import streams
@@ -70,13 +70,13 @@ class Publication:
         window: its key.
         published: whether its results are in the historian.
         checks: verdict of each check: "passed", "warned" or "refused".
-        reason: why it was refused; empty if it was not.
+        remarks: what the checks that did not pass have to say.
     """
 
     window: str
     published: bool
     checks: dict[str, str]
-    reason: str
+    remarks: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _publication(twin: Twin, store: Store, window: Window) -> Publication:
         window.key,
         is_current(store, twin.spec, PUBLISHED, window),
         {one.name: "refused" if one.refuses else words[one.passed] for one in verdicts},
-        refused(verdicts),
+        {one.name: one.description for one in verdicts if not one.passed},
     )
 
 

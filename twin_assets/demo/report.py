@@ -21,7 +21,8 @@ def as_json(demo: Demonstration) -> dict[str, Any]:
     """Everything that the summary shows, as plain values; times in ISO 8601.
 
     ``coverage_95``, ``coefficient_rmse`` and ``virtual_sensor_rmse`` (by unit of measure) are about the time before the
-    slip; ``seconds`` is what the demonstration took, ``calibration_seconds`` what the filter took of it.
+    slip; ``seconds`` is what the demonstration took, ``calibration_seconds`` what the filter took of it (0 if it was
+    played before and nothing had to be computed).
     """
     plain = asdict(demo)
     plain |= plain.pop("assessment")
@@ -45,10 +46,8 @@ def _plain(value: object) -> object:
 def show(demo: Demonstration, spec: TwinSpec, console: Console) -> None:
     """Print the summary."""
     console.print(Text(f"\n{spec.label}, {demo.unit}: what was true, and what the twin found\n", style="bold"))
-    for table in (_coefficients(demo, spec), _rejected(demo), _publications(demo)):
+    for table in (_coefficients(demo, spec), _rejected(demo), _publications(demo), _facts(demo)):
         console.print(table)
-    for name, words in _facts(demo):
-        console.print(Text(f"{name:<16}", style="bold"), Text(words), sep="")
     console.print(Text("\nPictures and tables", style="bold"))
     for path in demo.files.values():
         # A path that is broken into lines cannot be copied.
@@ -91,7 +90,7 @@ def _rejected(demo: Demonstration) -> Table:
             table.add_row(one.channel, one.reason, str(one.injected), str(one.noticed), str(one.common))
     if single:
         sums = (sum(getattr(one, name) for one in single) for name in ("injected", "noticed", "common"))
-        table.add_row(f"{len(single)} channels", "missing (single)", *map(str, sums))
+        table.add_row(f"{len(single)} channel{'s' * (len(single) > 1)}", "missing (single)", *map(str, sums))
     return table
 
 
@@ -107,19 +106,31 @@ def _publications(demo: Demonstration) -> Table:
     return table
 
 
-def _facts(demo: Demonstration) -> Iterator[tuple[str, str]]:
-    """What else is to be known: name and sentence."""
+def _facts(demo: Demonstration) -> Table:
+    """What else is to be known."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    for name, words in _sentences(demo):
+        table.add_row(name, Text(words))
+    return table
+
+
+def _sentences(demo: Demonstration) -> Iterator[tuple[str, str]]:
     found, first, late = demo.assessment, *demo.passes
     worst, slip = found.worst, found.slip
+    for one in demo.publications:
+        for name, remark in one.remarks.items():
+            yield one.window, f"{name} {one.checks[name]}: {remark}"
     virtual = f"virtual sensors: {found.virtual_sensor_coverage_95:.1%}"
     yield "Honesty", f"95 % intervals held the truth {found.coverage_95:.1%} of the time ({virtual})"
     stds = "" if worst.stds is None else f", {worst.stds:.1f} of its standard deviations"
     yield "Worst sensor", f"{worst.name}, {_when(worst.time)}: off by {worst.error:+.2g} {worst.unit}{stds}"
     yield "Slip", f"roller 9 slips from {_when(slip.true)}, seen from {_when(slip.seen)}"
-    yield "Calibration", f"{found.updates} updates, {found.model_runs:,} model runs, {first.calibration_seconds:.0f} s"
-    again = ", ".join(late.windows) or "nothing"
-    yield "Late data", f"computed again: {again}, in {late.seconds:.0f} s"
-    yield "All of it", f"{demo.seconds:.0f} s"
+    took = f"{first.calibration_seconds:.0f} s" if first.windows else "all there already"
+    yield "Calibration", f"{found.updates} updates, {found.model_runs:,} model runs, {took}"
+    again = f"windows {', '.join(late.windows)}, in {late.seconds:.0f} s" if late.windows else "nothing"
+    yield "Late data", f"computed again: {again}"
+    yield "All of it", f"{demo.seconds:.0f} s; the runs are in Dagster's UI on this home: make dev"
 
 
 def _when(time: pd.Timestamp | None) -> str:
