@@ -60,15 +60,16 @@ class Decision:
 def decide(prediction: Prediction, observation: Floats, settings: FilterSettings) -> Decision:
     """Update with every channel that can be believed.
 
-    The gate is a chi-square quantile on the Mahalanobis distance of the whole innovation. What fails it was improbable
-    at p = ``gate_probability``, and two kinds of causes compete.
+    Two gates, which a good observation fails with ``gate_probability`` together: a chi-square quantile on the
+    Mahalanobis distance of the whole innovation, and one on what each channel adds to it. Without the second an outlier
+    hides in the slack that many good channels leave in the first. Two kinds of causes compete for what fails.
 
     - The coefficients moved and the model is nonlinear (a roller begins to slip). The cost of the best explanation,
       prior term plus measurement term, is what the NIS generalises to: in a linear model the two are equal. So it has
-      to pass the same gate; an explanation that asks for a jump which drift does not allow fails by its prior term.
-    - A channel is wrong, which is given the prior probability p: believed when the other is less probable than that.
-      The doubt goes to the coefficients on purpose. A wrong jump is taken back by the next good observation; a roller
-      that slips and whose speed is gated as an outlier stays an outlier, ever farther from what the rest then says.
+      to pass the same gates; an explanation that asks for a jump which drift does not allow fails by its prior term.
+    - A channel is wrong. What fails the first gate and is explained is believed: a wrong jump is taken back by the next
+      good observation, but a roller that slips and whose speed is gated stays an outlier, ever farther from what the
+      rest then says. What fails the second gate alone is no such kink; there the explanation has to pass it too.
 
     If the coefficients do not explain it, the channel whose removal leaves the least unexplained is gated, by the
     prediction or by the linearization at the best explanation, whichever leaves less (the first sees an outlier that
@@ -84,20 +85,22 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
     spent = runs = 0
     while used.any():
         innovation, plain = _plain(prediction, observation, used)
-        threshold = settings.gate(int(used.sum()))
-        if innovation.nis <= threshold:
-            return Decision(plain, innovation.nis, used, "ukf", runs)
+        channels = int(used.sum())
+        threshold, one = settings.gate(channels), settings.channel_gate(channels)
         left = innovation.nis_without_each()
+        hidden = innovation.nis <= threshold and innovation.nis - left.min() > one
+        if innovation.nis <= threshold and not hidden:
+            return Decision(plain, innovation.nis, used, "ukf", runs)
         if spent < _LINEARIZATIONS:
             best, took = _explained(
                 prediction, plain, observation, used, float(np.sqrt(threshold)), _LINEARIZATIONS - spent
             )
             spent += took
             runs += LINE.size + took * (prediction.prior.mean.size + 1)
-            if best.cost <= threshold:
+            left = np.minimum(left, best.evidence().nis_without_each())
+            if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
                 posterior = updated(prediction.prior, best.model, observation[used], prediction.coefficients)
                 return Decision(posterior, best.cost, used, "iterated", runs)
-            left = np.minimum(left, best.evidence().nis_without_each())
         used = _without(used, int(np.argmin(left)))
     return Decision(prediction.prior, 0.0, used, "prediction", runs)
 

@@ -11,6 +11,12 @@ from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.model import Floats
 
 
+def _chi_square_quantile(dof: int, exceeded: float) -> float:
+    from scipy.special import chdtri
+
+    return float(chdtri(dof, exceeded))
+
+
 @dataclass(frozen=True, eq=False)
 class FilterSettings:
     """What the filter is told about the measurements.
@@ -30,11 +36,13 @@ class FilterSettings:
         if not 0.0 < self.gate_probability < 1.0:
             raise ValueError(f"gate_probability must lie between 0 and 1, found {self.gate_probability}")
 
-    def gate(self, dof: int) -> float:
-        """The chi-square quantile that a good innovation of so many channels exceeds with ``gate_probability``."""
-        from scipy.special import chdtri
+    def gate(self, channels: int) -> float:
+        """What a good innovation of so many channels exceeds as a whole with half the ``gate_probability``."""
+        return _chi_square_quantile(channels, self.gate_probability / 2.0)
 
-        return float(chdtri(dof, self.gate_probability))
+    def channel_gate(self, channels: int) -> float:
+        """What any one of so many good channels adds with the other half, shared among them (Bonferroni)."""
+        return _chi_square_quantile(1, self.gate_probability / (2.0 * channels))
 
 
 @dataclass(frozen=True, eq=False)
