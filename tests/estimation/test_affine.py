@@ -23,21 +23,23 @@ def test_regression_holds_the_unscented_transform(make_coefficients: Callable[..
     """Value, and slope P slope' + error, are filterpy's unscented transform of the same points."""
     from filterpy.kalman import unscented_transform  # noqa: PLC0415 - slow to import
 
-    points, root = cloud(physical(STATE, make_coefficients(3)), make_coefficients(3))
-    drawn, weights = sigma_points(STATE)
-    np.testing.assert_allclose(points, drawn)
-    model = fitted(points, root, _curved(points))
+    drawn = cloud(physical(STATE, make_coefficients(3)), make_coefficients(3))
+    points, weights = sigma_points(STATE)
+    np.testing.assert_allclose(drawn.points, points)
+    np.testing.assert_allclose(drawn.root @ drawn.root.T, STATE.cov)
+    model = fitted(drawn, _curved(points))
     mean, cov = unscented_transform(_curved(points), weights, weights)
     np.testing.assert_allclose(model.value, mean)
     np.testing.assert_allclose(model.slope @ STATE.cov @ model.slope.T + model.error, cov, atol=1e-14)
 
 
 def test_an_affine_model_is_found_exactly(make_coefficients: Callable[..., Coefficients]) -> None:
-    """Slopes are exact and nothing is left over, also where the cloud had to be moved inside its bounds."""
+    """Slopes are exact and nothing is left over, also where points had to stop at a bound."""
     slope = np.array([[1.0, 2.0, -3.0], [0.0, 1e3, 1.0]])
     coefficients = make_coefficients(3, lower=0.0, upper=3.0)
-    points, root = cloud(physical(STATE, coefficients), coefficients)
-    model = fitted(points, root, points @ slope.T + 5.0)
+    drawn = cloud(physical(STATE, coefficients), coefficients)
+    assert drawn.fractions.min() < 1.0
+    model = fitted(drawn, drawn.points @ slope.T + 5.0)
     np.testing.assert_allclose(model.slope, slope, rtol=1e-10, atol=1e-9)
     np.testing.assert_allclose(model.at(np.ones(3)), slope.sum(axis=1) + 5.0)
     np.testing.assert_allclose(model.error, 0.0, atol=1e-20)
@@ -54,9 +56,12 @@ def test_the_model_is_never_run_out_of_bounds(means: list[float], std: float, co
     two = np.ones(2)
     coefficients = Coefficients(("a", "b"), 0.5 * two, two, two, 0 * two, two)
     cov = std**2 * np.array([[1.0, correlation], [correlation, 1.0]])
-    points, root = cloud(physical(Gaussian(np.array(means), cov), coefficients), coefficients)
-    assert points.shape == (5, 2)
-    assert (points >= 0).all()
-    assert (points <= 1).all()
-    assert (np.diag(root) > 0).all()
-    assert (np.ptp(points, axis=0) > 1e-3).all()
+    drawn = cloud(physical(Gaussian(np.array(means), cov), coefficients), coefficients)
+    assert drawn.points.shape == (5, 2)
+    assert (drawn.points >= 0).all()
+    assert (drawn.points <= 1).all()
+    assert (drawn.fractions >= 0).all()
+    assert (np.diag(drawn.root) > 0).all()
+    assert (np.ptp(drawn.points, axis=0) > 1e-4).all()
+    slope = fitted(drawn, drawn.points @ np.array([[1.0, 2.0], [3.0, -1.0]])).slope
+    np.testing.assert_allclose(slope, [[1.0, 3.0], [2.0, -1.0]], rtol=1e-6)

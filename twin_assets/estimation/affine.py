@@ -42,48 +42,60 @@ class Affine:
         return Affine(self.center, self.value[used], self.slope[used], self.error[np.ix_(used, used)])
 
 
-def cloud(believed: Linearized, coefficients: Coefficients) -> tuple[Floats, Floats]:
-    """Where to run the model: the sigma points of the coefficients, moved inside their bounds.
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Sigma points of the coefficients, none beyond a bound.
 
-    Away from bounds these are the unscented filter's own points. A cloud that would reach across a bound is shifted,
-    and narrowed where the whole range is smaller: the slope is then taken over the nearest values that can be.
+    Attributes:
+        points: (2n+1, n) physical units: the center, then center + r f column, then center - r f column.
+        root: (n, n) lower Cholesky factor of the covariance that they were drawn from; its columns are the axes.
+        fractions: (2n,) f, how much of the way of every point but the center lies within the bounds.
+    """
+
+    points: Floats
+    root: Floats
+    fractions: Floats
+
+
+def cloud(believed: Linearized, coefficients: Coefficients) -> Cloud:
+    """Where to run the model: the unscented filter's own points, except where they would lie beyond a bound.
+
+    Those stop at the bound. The center stays where the coefficients are believed to be: were the whole cloud moved
+    inside instead, a line of healthy bearings would be looked at as if all of them were worn.
 
     Args:
         believed: moments of the coefficients.
         coefficients: bounds.
-
-    Returns:
-        Points (2n+1, n) within the bounds, physical units, the center first; the lower Cholesky factor (n, n) of their
-        covariance.
     """
+    n = believed.mean.size
+    radius = sigma_radius(n)
     std = np.sqrt(np.diag(believed.cov))
     wide = np.maximum(std, SMALLEST_SPREAD * coefficients.scale)
-    radius = sigma_radius(std.size)
-    fit = np.minimum(1.0, (coefficients.upper - coefficients.lower) / (2.0 * radius * wide))
-    cov = fit[:, np.newaxis] * (believed.cov + np.diag(wide**2 - std**2)) * fit
-    reach = radius * fit * wide
-    center = np.clip(believed.mean, coefficients.lower + reach, coefficients.upper - reach)
-    points, _ = sigma_points(Gaussian(center, cov))
+    drawn = Gaussian(believed.mean, believed.cov + np.diag(wide**2 - std**2))
+    points, _ = sigma_points(drawn)
+    ways = points[1:] - points[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(ways > 0.0, coefficients.upper - points[0], coefficients.lower - points[0]) / ways
+    fractions = np.minimum(1.0, np.where(ways == 0.0, 1.0, room).min(axis=1))
     # The clip removes rounding alone.
-    inside = np.clip(points, coefficients.lower, coefficients.upper)
-    return inside, np.asarray(np.linalg.cholesky(cov), dtype=np.float64)
+    inside = np.clip(points[0] + fractions[:, np.newaxis] * ways, coefficients.lower, coefficients.upper)
+    return Cloud(np.vstack([points[:1], inside]), ways[:n].T / radius, fractions)
 
 
-def fitted(points: Floats, root: Floats, outputs: Floats) -> Affine:
+def fitted(drawn: Cloud, outputs: Floats) -> Affine:
     """Statistical linear regression of the outputs on sigma points (Lefebvre, Bruyninckx and De Schutter 2002).
 
     Args:
-        points: (2n+1, n) as ``cloud`` gives them.
-        root: (n, n) lower Cholesky factor of their covariance.
-        outputs: (2n+1, m) whitened.
+        drawn: n coefficients' sigma points.
+        outputs: (2n+1, m) whitened, at the points.
     """
-    n = len(root)
-    radius = sigma_radius(n)
+    n = len(drawn.root)
     weights = sigma_weights(n)
-    value = weights @ outputs
-    # In the coordinates of the points the slopes are central differences; no covariance has to be inverted.
-    along = (outputs[1 : n + 1] - outputs[n + 1 :]).T / (2.0 * radius)
-    unit = radius * np.vstack([np.zeros((1, n)), np.eye(n), -np.eye(n)])
-    rest = np.sqrt(weights)[:, np.newaxis] * (outputs - value - unit @ along.T)
-    slope = np.asarray(np.linalg.solve(root.T, along.T).T, dtype=np.float64)
-    return Affine(points[0], value, slope, rest.T @ rest)
+    far = sigma_radius(n) * drawn.fractions
+    # In the coordinates of the points the slopes are differences; no covariance has to be inverted.
+    along = (outputs[1 : n + 1] - outputs[n + 1 :]) / (far[:n] + far[n:])[:, np.newaxis]
+    straight = np.concatenate([far[:n], -far[n:]])[:, np.newaxis] * np.vstack([along, along])
+    bent = np.vstack([np.zeros((1, outputs.shape[1])), outputs[1:] - outputs[0] - straight])
+    rest = np.sqrt(weights)[:, np.newaxis] * (bent - weights @ bent)
+    slope = np.asarray(np.linalg.solve(drawn.root.T, along).T, dtype=np.float64)
+    return Affine(drawn.points[0], outputs[0] + weights @ bent, slope, rest.T @ rest)

@@ -87,8 +87,9 @@ def filter_step(
 
 def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction:
     believed = physical(before, coefficients)
-    points, root = cloud(believed, coefficients)
-    return Prediction(before, believed, fitted(points, root, predict(points)), predict, coefficients)
+    drawn = cloud(believed, coefficients)
+    outputs = predict(drawn.points)
+    return Prediction(before, believed, drawn.points, outputs, fitted(drawn, outputs), predict, coefficients)
 
 
 def _reasons(measured: np.ndarray, used: np.ndarray) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.gaussian import Gaussian, Linearized
-from twin_assets.estimation.iterated import LINE, Predict, Trial, explain, problem
+from twin_assets.estimation.iterated import Found, Predict, Problem, explain
 from twin_assets.estimation.state import FilterSettings
 from twin_assets.estimation.update import Evidence, evidence, updated
 from twin_assets.model import Floats
@@ -26,13 +26,17 @@ class Prediction:
     Attributes:
         prior: of the n states.
         believed: moments of the coefficients.
-        model: affine, of m whitened outputs.
+        points: (2n+1, n) sigma points of the coefficients.
+        outputs: (2n+1, m) whitened, what the model said there.
+        model: affine, fitted to them.
         predict: whitened outputs (k, m) of further coefficients (k, n).
         coefficients: bounds.
     """
 
     prior: Gaussian
     believed: Linearized
+    points: Floats
+    outputs: Floats
     model: Affine
     predict: Predict
     coefficients: Coefficients
@@ -91,12 +95,9 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
         hidden = innovation.nis <= threshold and innovation.nis - left.min() > one
         if innovation.nis <= threshold and not hidden:
             return Decision(plain, innovation.nis, used, "ukf", runs)
-        if spent < _LINEARIZATIONS:
-            best, took = _explained(
-                prediction, plain, observation, used, float(np.sqrt(threshold)), _LINEARIZATIONS - spent
-            )
-            spent += took
-            runs += LINE.size + took * (prediction.prior.mean.size + 1)
+        if spent + 2 <= _LINEARIZATIONS:
+            found = _explained(prediction, plain, observation, used, threshold, _LINEARIZATIONS - spent)
+            best, spent, runs = found.best, spent + found.linearizations, runs + found.model_runs
             left = np.minimum(left, best.evidence().nis_without_each())
             if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
                 posterior = updated(prediction.prior, best.model, observation[used], prediction.coefficients)
@@ -112,13 +113,21 @@ def _plain(prediction: Prediction, observation: Floats, used: np.ndarray) -> tup
 
 
 def _explained(
-    prediction: Prediction, plain: Gaussian, observation: Floats, used: np.ndarray, radius: float, budget: int
-) -> tuple[Trial, int]:
+    prediction: Prediction, plain: Gaussian, observation: Floats, used: np.ndarray, enough: float, budget: int
+) -> Found:
     def predict(values: Floats) -> Floats:
         return prediction.predict(values)[:, used]
 
-    task = problem(prediction.prior, observation[used], predict, prediction.coefficients)
-    return explain(task, plain, radius, budget)
+    task = Problem(
+        prior=prediction.prior,
+        root=np.asarray(np.linalg.cholesky(prediction.prior.cov), dtype=np.float64),
+        points=prediction.points,
+        outputs=prediction.outputs[:, used],
+        observation=observation[used],
+        predict=predict,
+        coefficients=prediction.coefficients,
+    )
+    return explain(task, plain, enough, budget)
 
 
 def _without(used: np.ndarray, place: int) -> np.ndarray:

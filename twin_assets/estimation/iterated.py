@@ -1,7 +1,7 @@
 """Can the coefficients explain a surprising observation? The maximum-a-posteriori update.
 
-Belongs here: the search for the coefficients that explain it best, by Levenberg and Marquardt's method. Whether that
-explanation is believed is decided in ``gate``.
+Belongs here: the search for the coefficients that explain it best. Whether that explanation is believed is decided in
+``gate``.
 """
 
 from collections.abc import Callable
@@ -11,25 +11,26 @@ import numpy as np
 
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients, clamp_slope, to_physical
-from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.gaussian import Gaussian, sigma_radius
 from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats
 
 Predict = Callable[[Floats], Floats]
 
-# Where the search starts from, as fractions of the plain update.
-LINE = np.array([0.0, 0.125, 0.25, 0.5, 1.0])
+# Where the search may start: on the axis that explains most (prior standard deviations), and on the line to the plain
+# update (fractions of it). No start is farther away than the longest of the former.
+_AXIS, _LINE = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0]), np.array([0.125, 0.25, 0.5, 1.0])
+# Fractions of a full step that are tried together where the full step leads uphill.
+_SHORTER = np.array([0.5, 0.25, 0.125, 0.06, 0.03, 0.01])
 # Finite differences reach at most this far, in prior standard deviations, and at least so many scales of the clamp: far
 # above the model's own settling error.
 _DIFFERENCE = 0.1
 _SMALLEST_STEP = 0.01
-# Converged when a step promises or changes less than this of the cost: less than half a posterior standard deviation,
-# and the final update takes most of that.
+# Converged when a step takes less than this off the cost: less than half a posterior standard deviation, and the final
+# update takes most of that.
 _TOLERANCE = 0.2
-# Trust region (Nocedal and Wright 2006, algorithm 4.1): the first radius in prior standard deviations, and which
-# fraction of the promise makes it smaller or larger.
-_FIRST_RADIUS = 1.0
-_POOR, _GOOD = 0.25, 0.75
+# The search within one linearization, without model runs: rounds, first damping, steps that end it.
+_INNER, _DAMPING, _STILL = 100, 1e-3, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ class Problem:
     Attributes:
         prior: of the n states.
         root: (n, n) lower Cholesky factor of its covariance.
+        points: (2n+1, n) the sigma points of the coefficients.
+        outputs: (2n+1, m) whitened, there.
         observation: (m,) whitened, of the used channels.
         predict: the whitened outputs (k, m) of those channels for coefficients (k, n).
         coefficients: bounds.
@@ -46,9 +49,24 @@ class Problem:
 
     prior: Gaussian
     root: Floats
+    points: Floats
+    outputs: Floats
     observation: Floats
     predict: Predict
     coefficients: Coefficients
+
+    def whitened(self, state: Floats) -> Floats:
+        """(n,) xi of a state."""
+        return np.asarray(np.linalg.solve(self.root, state - self.prior.mean), dtype=np.float64)
+
+    def states(self, xi: Floats) -> Floats:
+        """(..., n) states of whitened ones."""
+        return np.asarray(self.prior.mean + xi @ self.root.T, dtype=np.float64)
+
+    def costs(self, xi: Floats) -> Floats:
+        """(k,) costs of whitened states (k, n), by k model runs."""
+        outputs = self.predict(to_physical(self.states(xi), self.coefficients))
+        return np.asarray((xi**2).sum(axis=1) + ((self.observation - outputs) ** 2).sum(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,80 +95,116 @@ class Trial:
         cov = np.eye(self.residual.size) + self.slope @ self.slope.T
         return Evidence(self.residual + self.slope @ self.xi, cov)
 
-    def step(self, radius: float) -> Floats:
-        """(n,) the best step within the radius: Gauss-Newton, damped just enough (More 1978)."""
-        values, vectors = np.linalg.eigh(np.eye(self.xi.size) + self.slope.T @ self.slope)
-        downhill = vectors.T @ (self.slope.T @ self.residual - self.xi)
-        low, high = 0.0, float(np.linalg.norm(downhill)) / radius
-        if np.linalg.norm(downhill / values) <= radius:
-            high = 0.0
-        while high - low > _DIFFERENCE * high:
-            damping = (low + high) / 2.0
-            within = np.linalg.norm(downhill / (values + damping)) <= radius
-            low, high = (low, damping) if within else (damping, high)
-        return np.asarray(vectors @ (downhill / (values + high)), dtype=np.float64)
 
-    def promised(self, step: Floats) -> float:
-        """How much the linearized model takes off the cost for a step."""
-        residual, xi = self.residual - self.slope @ step, self.xi + step
-        return self.cost - float(xi @ xi + residual @ residual)
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found and what it took.
+
+    Attributes:
+        best: the most likely point.
+        linearizations: spent.
+        model_runs: spent, all in all.
+    """
+
+    best: Trial
+    linearizations: int
+    model_runs: int
 
 
-def problem(prior: Gaussian, observation: Floats, predict: Predict, coefficients: Coefficients) -> Problem:
-    """Prepare the search; see ``Problem`` for the arguments."""
-    root = np.asarray(np.linalg.cholesky(prior.cov), dtype=np.float64)
-    return Problem(prior, root, observation, predict, coefficients)
-
-
-def explain(task: Problem, plain: Gaussian, radius: float, linearizations: int) -> tuple[Trial, int]:
+def explain(task: Problem, plain: Gaussian, enough: float, linearizations: int) -> Found:
     """Search for the maximum of the posterior (Bell and Cathey 1993: the iterated Kalman update is Gauss-Newton).
 
-    Before a kink (a roller that begins to slip) the slope says nothing about what lies behind it; the secants of the
-    sigma points do. So the search starts on the line from the prior to the plain update, whose length they misjudge but
-    whose direction they see, and a trust region then keeps the steps short.
+    Before a kink (a roller that begins to slip) the slope says nothing about what lies behind it; the sigma points do,
+    though they misjudge how far it is. So the search starts at the best of a few points in a direction that they show:
+    first along the one axis whose points go most of the way to the observation (one roller slips, the other
+    coefficients stay where they are), then, if that does not do, along the plain update.
 
     Args:
         task: what is to be explained.
         plain: the posterior of the plain update.
-        radius: no step is longer, in prior standard deviations.
-        linearizations: budget, at least one; each takes n+1 model runs.
-
-    Returns:
-        The best found, and the linearizations spent.
+        enough: a cost that needs no second start.
+        linearizations: budget, at least two; each takes n+1 model runs.
     """
-    current = _linearized(task, _start(task, plain, radius), None)
-    reach, spent = min(_FIRST_RADIUS, radius), 1
+    first = _descended(task, np.outer(_AXIS, _axis(task)), linearizations - linearizations // 3)
+    if first.best.cost <= enough:
+        return first
+    xi = task.whitened(plain.mean)
+    xi *= min(1.0, _AXIS[-1] / max(float(np.linalg.norm(xi)), np.finfo(float).tiny))
+    second = _descended(task, np.outer(_LINE, xi), linearizations - first.linearizations)
+    better = min(first, second, key=lambda found: found.best.cost)
+    return Found(better.best, first.linearizations + second.linearizations, first.model_runs + second.model_runs)
+
+
+def _descended(task: Problem, starts: Floats, linearizations: int) -> Found:
+    """Go downhill from the best of the starts (k, n).
+
+    The model is linearized, in the coefficients, at each minimum of the linearization before; a step that leads uphill
+    is shortened (line search: Sarkka and Svensson 2020). The clamp is not linearized: it costs no model runs.
+    """
+    current, spent, runs = _linearized(task, starts[np.argmin(task.costs(starts))], None), 1, len(starts)
     while spent < linearizations:
-        step = current.step(reach)
-        promised = current.promised(step)
-        if promised < _TOLERANCE:
-            break
+        step = _minimum(task, current) - current.xi
         trial = _linearized(task, current.xi + step, current)
         spent += 1
+        if trial.cost >= current.cost and spent < linearizations:
+            shorter = current.xi + np.outer(_SHORTER, step)
+            trial = _linearized(task, shorter[np.argmin(task.costs(shorter))], current)
+            spent += 1
+            runs += _SHORTER.size
         gained = current.cost - trial.cost
-        kept = gained / promised
-        if kept < _POOR:
-            reach = float(np.linalg.norm(step)) / 4.0
-        elif kept > _GOOD:
-            reach = min(2.0 * reach, radius)
         current = trial if gained > 0.0 else current
-        if abs(gained) < _TOLERANCE:
+        if gained < _TOLERANCE:
             break
-    return current, spent
+    return Found(current, spent, runs + spent * (task.root.shape[0] + 1))
 
 
-def _start(task: Problem, plain: Gaussian, radius: float) -> Floats:
-    xi = np.linalg.solve(task.root, plain.mean - task.prior.mean)
-    xi *= min(1.0, radius / max(float(np.linalg.norm(xi)), np.finfo(float).tiny))
-    line = LINE[:, np.newaxis] * xi
-    outputs = task.predict(to_physical(task.prior.mean + line @ task.root.T, task.coefficients))
-    cost = (line**2).sum(axis=1) + ((task.observation - outputs) ** 2).sum(axis=1)
-    return np.asarray(line[np.argmin(cost)], dtype=np.float64)
+def _axis(task: Problem) -> Floats:
+    """(n,) the unit vector, forth or back, along which the sigma points explain most at the least cost.
+
+    A sigma point's change counts as far as the state can make the same step: at a bound it can hardly step back.
+    """
+    n, radius = len(task.root), sigma_radius(len(task.root))
+    towards = np.vstack([np.eye(n), -np.eye(n)])
+    here = to_physical(task.prior.mean, task.coefficients)
+    steps = (to_physical(task.states(radius * towards), task.coefficients) - here)[
+        np.arange(2 * n), np.arange(2 * n) % n
+    ]
+    drawn = (task.points[1:] - task.points[0])[np.arange(2 * n), np.arange(2 * n) % n]
+    share = np.divide(steps, drawn, out=np.zeros_like(steps), where=drawn != 0.0)
+    changes = (task.outputs[1:] - task.outputs[0]) * share[:, np.newaxis]
+    # The cost of going a part of each step is a parabola; its minimum within reach of the starts.
+    downhill = changes @ (task.observation - task.outputs[0])
+    curvature = (changes**2).sum(axis=1) + radius**2
+    part = np.clip(downhill / curvature, 0.0, _AXIS[-1] / radius)
+    return np.asarray(towards[np.argmax(part * (2.0 * downhill - part * curvature))], dtype=np.float64)
+
+
+def _minimum(task: Problem, near: Trial) -> Floats:
+    """(n,) where the cost is least if the model is what it is near a trial (Levenberg 1944; Marquardt 1963)."""
+
+    def residual(xi: Floats) -> Floats:
+        gap = task.observation - near.model.at(to_physical(task.states(xi), task.coefficients))
+        return np.concatenate([gap, -xi])
+
+    xi, damping = near.xi, _DAMPING
+    best = residual(xi)
+    for _ in range(_INNER):
+        slope = near.model.slope * clamp_slope(task.states(xi), task.coefficients) @ task.root
+        jacobian = np.vstack([slope, np.eye(xi.size)])
+        curvature = jacobian.T @ jacobian
+        step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), jacobian.T @ best)
+        trial = residual(xi + step)
+        if trial @ trial < best @ best:
+            xi, best, damping = xi + step, trial, damping / 5.0
+        else:
+            damping *= 5.0
+        if np.abs(step).max() < _STILL:
+            break
+    return xi
 
 
 def _linearized(task: Problem, xi: Floats, near: Trial | None) -> Trial:
-    state = task.prior.mean + task.root @ xi
-    bend = clamp_slope(state, task.coefficients)
+    state = task.states(xi)
     values = to_physical(state, task.coefficients)
     steps = _steps(task, near)
     # Differences lead away from an upper bound that they would cross.
@@ -158,7 +212,8 @@ def _linearized(task: Problem, xi: Floats, near: Trial | None) -> Trial:
     outputs = task.predict(np.vstack([values, values + np.diag(steps)]))
     slope = (outputs[1:] - outputs[0]).T / steps
     model = Affine(values, outputs[0], slope, np.zeros((outputs.shape[1], outputs.shape[1])))
-    return Trial(xi, task.observation - outputs[0], slope * bend @ task.root, model)
+    chain = slope * clamp_slope(state, task.coefficients) @ task.root
+    return Trial(xi, task.observation - outputs[0], chain, model)
 
 
 def _steps(task: Problem, near: Trial | None) -> Floats:
