@@ -112,6 +112,17 @@ def telemetry(twin: Twin, start: str, end: str) -> pd.DataFrame:
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
     """Two days of telemetry, nothing materialized."""
-    pair = make_pair(tmp_path / "pair")
+    return recorded_pair(tmp_path / "pair")
+
+
+@pytest.fixture(scope="module")
+def served_pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """The same for a module, which shares a server on it."""
+    return recorded_pair(tmp_path_factory.mktemp("served") / "pair")
+
+
+def recorded_pair(root: Path) -> Pair:
+    """A pair with two days of telemetry."""
+    pair = make_pair(root)
     pair.write(telemetry(pair.twin, "2026-01-01", "2026-01-03"))
     return pair

@@ -32,6 +32,12 @@ STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 PARTITIONS = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetPartitionStatuses { ... on TimePartitionStatuses { ranges { status startKey endKey } } } } } }"""
 
+BACKFILL = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message stack } } }"""
+BACKFILL_STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+  ... on PartitionBackfill { status runs { tags { key value } } } } }"""
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
 
 class Server:
     """A running ``dagster dev``."""
@@ -51,7 +57,7 @@ class Server:
         return found["data"]
 
 
-def wait_for(what: str, holds: Callable[[], bool], seconds: float = 180) -> None:
+def wait_for(what: str, holds: Callable[[], bool], seconds: float = 300) -> None:
     """Look until something holds."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -64,20 +70,22 @@ def wait_for(what: str, holds: Callable[[], bool], seconds: float = 180) -> None
     pytest.fail(f"waited {seconds} s in vain for: {what}")
 
 
-@pytest.fixture
-def server(pair: Pair, tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(served_pair: Pair) -> Iterator[Server]:
     """``dagster dev`` on the pair's home; its whole process group is ended."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    log = tmp_path / "dev.log"
+    log = served_pair.root / "dev.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, env=pair.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=served_pair.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        yield Server(f"http://127.0.0.1:{port}")
+        started = Server(f"http://127.0.0.1:{port}")
+        wait_for("the code location", lambda: _is_loaded(started))
+        yield started
     finally:
         end(process)
     assert "Traceback" not in log.read_text()
@@ -97,23 +105,69 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         return
 
 
-def test_dagster_dev_runs_a_twin(server: Server, pair: Pair) -> None:
-    """The code location loads, the daemons are healthy, and a launched run goes from telemetry to the historian."""
-    wait_for("the code location", lambda: _is_loaded(server))
+def test_the_code_location_loads(server: Server) -> None:
+    """Webserver and daemons answer; the twin's job is there, and its sensor is on."""
     (repository,) = server.ask(INSTIGATORS).values()
     assert "pair_live" in {job["name"] for job in repository["jobs"]}
-    assert [(s["name"], s["sensorState"]["status"]) for s in repository["sensors"]] == [
-        ("pair_new_telemetry", "RUNNING")
-    ]
-    launched = server.ask(LAUNCH, params=_parameters())["launchRun"]
+    sensors = [(sensor["name"], sensor["sensorState"]["status"]) for sensor in repository["sensors"]]
+    assert sensors == [("pair_new_telemetry", "RUNNING")]
+    wait_for("the daemons", lambda: _daemons_are_healthy(server))
+
+
+@pytest.mark.parametrize("configuration", [{}, {"execution": {"config": {"multiprocess": {}}}}])
+def test_a_launched_run_succeeds(server: Server, served_pair: Pair, configuration: dict[str, object]) -> None:
+    """From telemetry to the historian, in one process or with a process a step; each window is materialized."""
+    launched = server.ask(LAUNCH, params=_parameters(configuration))["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
     run_id = launched["run"]["runId"]
-    wait_for("the end of the run", lambda: _status(server, run_id) in {"SUCCESS", "FAILURE", "CANCELED"})
+    wait_for("the end of the run", lambda: _status(server, run_id) in ENDED)
     assert _status(server, run_id) == "SUCCESS"
-    assert len(pair.published()) == 24 * 3 * (2 + 1 + 2)
+    assert len(served_pair.published()) == 24 * 3 * (2 + 1 + 2)
+    assert _materialized(server) == [("2026-01-01", "2026-01-02")]
+
+
+def test_a_backfill_from_the_ui_succeeds(server: Server, served_pair: Pair) -> None:
+    """All assets over two windows, as the UI's 'Materialize all' asks the daemon for; a stage has them in one run.
+
+    The daemon goes on to the third window, whose observations look back into the second one's telemetry.
+    """
+    stages = (
+        "fmu",
+        "telemetry",
+        "observations",
+        "ukf_state",
+        "calibrated_coefficients",
+        "virtual_sensors",
+        "published",
+    )
+    launched = server.ask(
+        BACKFILL,
+        params={
+            "assetSelection": [{"path": ["pair", stage]} for stage in stages],
+            "partitionNames": ["2026-01-01", "2026-01-02"],
+        },
+    )["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    backfill = launched["backfillId"]
+    wait_for("the end of the backfill", lambda: _backfill(server, backfill)[0] != "REQUESTED")
+    status, ranges = _backfill(server, backfill)
+    assert status == "COMPLETED_SUCCESS"
+    assert ranges == {(None, None), ("2026-01-01", "2026-01-02"), ("2026-01-01", "2026-01-03")}
+    assert len(served_pair.published()) == 24 * 3 * (2 + 1 + 2)
+
+
+def _backfill(server: Server, backfill: str) -> tuple[str, set[tuple[str | None, str | None]]]:
+    """Status, and the ranges of the runs."""
+    found = server.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]
+    tags = [{tag["key"]: tag["value"] for tag in run["tags"]} for run in found["runs"]]
+    prefix = "dagster/asset_partition_range_"
+    return str(found["status"]), {(each.get(prefix + "start"), each.get(prefix + "end")) for each in tags}
+
+
+def _materialized(server: Server) -> list[tuple[str, str]]:
+    """Ranges of windows that were published."""
     found = server.ask(PARTITIONS, key={"path": ["pair", "published"]})["assetNodeOrError"]["assetPartitionStatuses"]
-    assert {"status": "MATERIALIZED", "startKey": "2026-01-01", "endKey": "2026-01-02"} in found["ranges"]
-    wait_for("the daemons", lambda: _daemons_are_healthy(server))
+    return [(span["startKey"], span["endKey"]) for span in found["ranges"] if span["status"] == "MATERIALIZED"]
 
 
 def _is_loaded(server: Server) -> bool:
@@ -133,7 +187,7 @@ def _daemons_are_healthy(server: Server) -> bool:
     return {"SCHEDULER", "SENSOR"} <= {each["daemonType"] for each in daemons if each["healthy"]}
 
 
-def _parameters() -> dict[str, object]:
+def _parameters(configuration: dict[str, object]) -> dict[str, object]:
     """A run of the live job over two windows, as the UI launches it."""
     tags = {"start": "2026-01-01", "end": "2026-01-02"}
     return {
@@ -142,7 +196,7 @@ def _parameters() -> dict[str, object]:
             "repositoryName": "__repository__",
             "jobName": "pair_live",
         },
-        "runConfigData": {},
+        "runConfigData": configuration,
         "mode": "default",
         "executionMetadata": {
             "tags": [{"key": f"dagster/asset_partition_range_{name}", "value": value} for name, value in tags.items()]
