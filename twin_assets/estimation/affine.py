@@ -71,8 +71,10 @@ def cloud(believed: Linearized, coefficients: Coefficients) -> Cloud:
     radius = sigma_radius(n)
     std = np.sqrt(np.diag(believed.cov))
     wide = np.maximum(std, SMALLEST_SPREAD * coefficients.scale)
-    drawn = Gaussian(believed.mean, believed.cov + np.diag(wide**2 - std**2))
-    points, _ = sigma_points(drawn)
+    # On the bound itself, in a corner of two, no way might be left: half a step inside there is one.
+    inset = SMALLEST_SPREAD / 2.0 * coefficients.scale
+    center = np.clip(believed.mean, coefficients.lower + inset, coefficients.upper - inset)
+    points, _ = sigma_points(Gaussian(center, believed.cov + np.diag(wide**2 - std**2)))
     ways = points[1:] - points[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(ways > 0.0, coefficients.upper - points[0], coefficients.lower - points[0]) / ways
