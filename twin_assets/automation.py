@@ -27,6 +27,8 @@ RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 TWIN_TAG = "twin"
 
+BUSY = "A run of this twin is at work; what has arrived is looked at after it."
+NOTHING_NEW = "Nothing new: all that the historian holds has gone through."
 SENSOR_INTERVAL_S = 30
 # On its way to the first step a run holds no turn yet. One that has been on its way for longer died there.
 SOON = timedelta(minutes=10)
@@ -65,11 +67,11 @@ def range_tags(windows: Sequence[Window]) -> dict[str, str]:
     return {RANGE_START_TAG: windows[0].key, RANGE_END_TAG: windows[-1].key}
 
 
-def build_schedules(twin: Twin) -> list[dg.ScheduleDefinition]:
+def build_schedules(twin: Twin, home: Home | None = None) -> list[dg.ScheduleDefinition]:
     """The live run at the times of ``schedule``; none without it.
 
-    A tick at which nothing is new is skipped, unless the twin watches freshness (``checks.max_age``): silence is then
-    what the run is to notice.
+    A tick is skipped while a run of the twin is at work or on its way: the next one covers it. So is one at which
+    nothing is new, unless the twin watches freshness (``checks.max_age``): silence is then what the run is to notice.
     """
     spec, grid = twin.spec, WindowGrid.of(twin.spec)
     if spec.schedule is None:
@@ -84,11 +86,15 @@ def build_schedules(twin: Twin) -> list[dg.ScheduleDefinition]:
         description="Brings results up to date, from the last window with news to the one that is open now.",
     )
     def schedule(
-        historian: dg.ResourceParam[Historian], bench: dg.ResourceParam[Workbench]
+        context: dg.ScheduleEvaluationContext,
+        historian: dg.ResourceParam[Historian],
+        bench: dg.ResourceParam[Workbench],
     ) -> dg.RunRequest | dg.SkipReason:
+        if _is_busy(context.instance, spec, home):
+            return dg.SkipReason(BUSY)
         arguments = (historian, bench.store, spec, grid, bench.now)
         if spec.checks.max_age is None and not pending_windows(*arguments):
-            return dg.SkipReason("Nothing new: all that the historian holds has gone through.")
+            return dg.SkipReason(NOTHING_NEW)
         windows = live_windows(*arguments)
         if not windows:
             return dg.SkipReason("There is no telemetry yet: 'twin ingest' brings some.")
@@ -118,17 +124,20 @@ def build_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
         historian: dg.ResourceParam[Historian],
         bench: dg.ResourceParam[Workbench],
     ) -> dg.RunRequest | dg.SkipReason:
-        if is_taken(turns_folder(home or home_from(os.environ)), spec.name) or _on_the_way(context.instance, spec):
-            return dg.SkipReason("A run of this twin is at work; what has arrived is looked at after it.")
+        if _is_busy(context.instance, spec, home):
+            return dg.SkipReason(BUSY)
         windows = new_windows(historian, bench.store, spec, grid, bench.now)
         if not windows:
-            return dg.SkipReason("Nothing new: all that the historian holds has gone through.")
+            return dg.SkipReason(NOTHING_NEW)
         return dg.RunRequest(run_key=_news(historian, bench, spec, windows), tags=range_tags(windows))
 
     return sensor
 
 
-def _on_the_way(instance: dg.DagsterInstance, spec: TwinSpec) -> bool:
+def _is_busy(instance: dg.DagsterInstance, spec: TwinSpec, home: Home | None) -> bool:
+    """Whether a run of the twin is at work, whoever started it, or on its way there."""
+    if is_taken(turns_folder(home or home_from(os.environ)), spec.name):
+        return True
     soon = dg.RunsFilter(job_name=job_name(spec), statuses=ON_THE_WAY, created_after=datetime.now(UTC) - SOON)
     return instance.get_runs_count(soon) > 0
 

@@ -83,7 +83,7 @@ def build_definitions(
             ],
             asset_checks=[build_checks(twin) for twin in twins],
             jobs=[build_job(twin) for twin in twins],
-            schedules=[schedule for twin in twins for schedule in build_schedules(twin)],
+            schedules=[schedule for twin in twins for schedule in build_schedules(twin, home)],
             sensors=[build_sensor(twin, home) for twin in twins],
             resources=build_resources(home=home, clock=clock, progress=progress, opener=opener, pictures=pictures),
             executor=executor(),

@@ -108,7 +108,7 @@ def wall_clock() -> pd.Timestamp:
 
 def started(context: dg.InitResourceContext) -> pd.Timestamp:
     """When the run started, the same in all its processes; outside of a run, now."""
-    run, instance = context.dagster_run, context.instance
+    run, instance = context.run, context.instance
     record = instance.get_run_record_by_id(run.run_id) if run is not None and instance is not None else None
     if record is None or record.start_time is None:
         return wall_clock()

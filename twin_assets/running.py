@@ -25,8 +25,9 @@ from twin_assets.spec_file import Twin
 from twin_assets.stages.engine import open_model
 from twin_assets.windows import Window
 
-# The name of what Dagster raises where a blocking check failed.
+# Names of what Dagster raises where a blocking check failed, and instead of a KeyboardInterrupt.
 BLOCKED = "DagsterAssetCheckFailedError"
+INTERRUPTED = "DagsterExecutionInterruptedError"
 PROCESS_TAG = "twin/process"
 # Dagster's UI lists a run under a job of a code location by this tag.
 REPOSITORY_TAG = ".dagster/repository"
@@ -66,7 +67,7 @@ class RunSummary:
         return not self.refused
 
 
-def run_windows(  # noqa: PLR0913 - what is overridden is named
+def run_windows(
     twin: Twin,
     home: Home,
     windows: Sequence[Window],
@@ -90,13 +91,12 @@ def run_windows(  # noqa: PLR0913 - what is overridden is named
     Raises:
         RunError: if the run failed for a reason that people can mend, other than that windows were refused.
         RuntimeError: if it failed otherwise; with the traceback of where it did.
+        KeyboardInterrupt: if it was interrupted; what is done is kept, and the run is marked as failed.
     """
     if not windows:
         raise ValueError("run_windows needs at least one window")
     home.prepare()
-    definitions = build_definitions(
-        [twin], home=home, clock=clock, progress=progress, opener=opener, pictures=pictures
-    )
+    definitions = build_definitions([twin], home=home, clock=clock, progress=progress, opener=opener, pictures=pictures)
     with instance_of(home) as instance:
         bury(instance, twin)
         result = definitions.resolve_job_def(job_name(twin.spec)).execute_in_process(
@@ -179,10 +179,12 @@ def _is_refusal(event: dg.DagsterEvent) -> bool:
     return by_checks or (told is not None and REFUSED_VERDICT in told.metadata)
 
 
-def _failure(run_id: str, error: SerializableErrorInfo | None) -> Exception:
+def _failure(run_id: str, error: SerializableErrorInfo | None) -> BaseException:
     """What was told to people (a Failure, see ``mended_by_users``); for everything else the whole story."""
     link = error
     while link is not None:
+        if link.cls_name == INTERRUPTED:
+            return KeyboardInterrupt(f"run {run_id} was interrupted")
         if link.cls_name == dg.Failure.__name__:
             message = link.message.partition(": ")[2].strip()
             return RunError(f"{message}\nIn Dagster this is run {run_id}.")

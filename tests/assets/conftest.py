@@ -1,11 +1,11 @@
 """A line of two bearings whose model is closed-form: everything of the platform but the FMU's processes, quickly."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import dagster as dg
@@ -174,33 +174,49 @@ class Line:
 MakeLine = Callable[..., Line]
 
 
+def built(root: Path, replaced: Mapping[str, str]) -> Line:
+    """A line on a fresh home under a folder; ``replaced``: parts of its twin.yaml."""
+    text = TWIN_YAML
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    folder = root / "twins" / "line"
+    folder.mkdir(parents=True)
+    (folder / "twin.yaml").write_text(text)
+    home = Home(root / "home")
+    home.prepare()
+    return Line(load_twin("line", root / "twins"), home)
+
+
 @pytest.fixture
 def make_line(tmp_path: Path) -> MakeLine:
-    """A line on a fresh home; ``replaced``: parts of its twin.yaml."""
+    """Makes lines, each on a home of its own."""
     count = iter(range(100))
-
-    def make(replaced: Mapping[str, str] | None = None) -> Line:
-        text = dedent(TWIN_YAML)
-        for old, new in (replaced or {}).items():
-            assert old in text
-            text = text.replace(old, new)
-        root = tmp_path / f"line{next(count)}"
-        folder = root / "twins" / "line"
-        folder.mkdir(parents=True)
-        (folder / "twin.yaml").write_text(text)
-        home = Home(root / "home")
-        home.prepare()
-        return Line(load_twin("line", root / "twins"), home)
-
-    return make
+    return lambda replaced=None: built(tmp_path / f"line{next(count)}", replaced or {})
 
 
 @pytest.fixture
 def line(make_line: MakeLine) -> Line:
-    """The line with four days of telemetry, of which the last is not over for Dagster's partitions."""
+    """The line with four days of telemetry, nothing materialized."""
     line = make_line()
     line.write(recorded("2026-01-01", "2026-01-05"))
     return line
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, dg.ExecuteInProcessResult]:
+    """The line with its four days materialized, and the run that did it; tests look and change nothing."""
+    line = built(tmp_path_factory.mktemp("finished"), {})
+    line.write(recorded("2026-01-01", "2026-01-05"))
+    return line, line.materialize("2026-01-01", "2026-01-04")
+
+
+@pytest.fixture
+def materialized(finished: tuple[Line, dg.ExecuteInProcessResult], tmp_path: Path) -> Line:
+    """A copy of the finished line's home, to go on with."""
+    done, _ = finished
+    shutil.copytree(done.home.root, tmp_path / "home")
+    return Line(done.twin, Home(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -129,9 +129,9 @@ def test_silence_in_the_live_window_is_refused(make_line: MakeLine, record: Reco
     assert materialized(result, PUBLISHED) == [DAYS[0]]
 
 
-def test_every_check_tells_every_window(line: Line) -> None:
+def test_every_check_tells_every_window(finished: tuple[Line, dg.ExecuteInProcessResult]) -> None:
     """All checks are told, each with a verdict a window and the numbers of the newest."""
-    result = line.materialize(DAYS[0], DAYS[3])
+    _, result = finished
     evaluations = checks(result)
     assert list(evaluations) == list(CHECKS)
     for name, evaluation in evaluations.items():
@@ -141,16 +141,15 @@ def test_every_check_tells_every_window(line: Line) -> None:
     assert "nis_per_dof" in evaluations["innovation_consistency"].metadata
 
 
-def test_checks_by_hand_judge_what_is_there(line: Line) -> None:
+def test_checks_by_hand_judge_what_is_there(materialized: Line) -> None:
     """Started without windows, as the UI does, the checks judge the newest windows with results."""
-    line.materialize(DAYS[0], DAYS[1])
-    definitions = line.definitions()
+    definitions = materialized.definitions()
     chosen = dg.define_asset_job("checks_alone", dg.AssetSelection.all_asset_checks())
     job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[chosen])).resolve_job_def("checks_alone")
     evaluations = checks(job.execute_in_process())
     assert len(evaluations) == len(CHECKS)
     for evaluation in evaluations.values():
-        assert [record.data["window"] for record in evaluation.metadata["verdicts"].records] == list(DAYS[:2])
+        assert [record.data["window"] for record in evaluation.metadata["verdicts"].records] == list(DAYS)
 
 
 def test_a_window_never_made_cannot_be_judged(line: Line) -> None:

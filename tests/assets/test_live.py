@@ -1,6 +1,7 @@
 """What starts a run: the schedule and the sensor, asked as the daemon asks them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,11 +16,11 @@ Line = Any  # conftest's, which cannot be imported
 Record = Callable[[str, str], pd.DataFrame]
 
 
-def tick(line: Line) -> dg.RunRequest | str:
+def tick(line: Line, instance: dg.DagsterInstance) -> dg.RunRequest | str:
     """What the schedule asks for, or why it skips."""
     repository = line.definitions().get_repository_def()
     schedule = repository.get_schedule_def("line_schedule")
-    with dg.build_schedule_context(repository_def=repository, resources=resources(line)) as context:
+    with dg.build_schedule_context(instance, repository_def=repository, resources=resources(line)) as context:
         return told(schedule.evaluate_tick(context))
 
 
@@ -58,44 +59,48 @@ def windows(request: dg.RunRequest | str) -> tuple[str, str]:
 
 
 @pytest.fixture
-def instance() -> Any:  # noqa: ANN401 - a generator
-    """An instance that is forgotten."""
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance in a folder: a schedule's context takes no other."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
+        yield local
 
 
-def test_an_outage_is_made_up_for(line: Line, record: Record) -> None:
+def test_an_outage_is_made_up_for(line: Line, record: Record, instance: dg.DagsterInstance) -> None:
     """After two days without a run the next tick asks for all windows from the watermark's to the open one."""
     line.materialize("2026-01-01", "2026-01-02")
     line.now = pd.Timestamp("2026-01-05T09:30", tz="UTC")
     line.write(record("2026-01-05T00:00", "2026-01-05T09:00"))
-    assert windows(tick(line)) == ("2026-01-02", "2026-01-05")
+    assert windows(tick(line, instance)) == ("2026-01-02", "2026-01-05")
 
 
-def test_a_tick_without_news_is_skipped(line: Line) -> None:
+def test_a_tick_without_news_is_skipped(materialized: Line, instance: dg.DagsterInstance) -> None:
     """What is up to date is not run again."""
-    line.materialize("2026-01-01", "2026-01-05")
-    assert "Nothing new" in str(tick(line))
+    assert "Nothing new" in str(tick(materialized, instance))
 
 
-def test_silence_is_news_to_who_asked_for_freshness(make_line: Callable[..., Line], record: Record) -> None:
+def test_silence_is_news_to_who_asked_for_freshness(
+    make_line: Callable[..., Line], record: Record, instance: dg.DagsterInstance
+) -> None:
     """With checks.max_age the tick runs although nothing came: that is what is to be noticed."""
     line = make_line({"inputs:": "checks: {max_age: 6h}\ninputs:"})
-    assert "no telemetry yet" in str(tick(line))
+    assert "no telemetry yet" in str(tick(line, instance))
     line.write(record("2026-01-01", "2026-01-02"))
     line.now = pd.Timestamp("2026-01-02T20:00", tz="UTC")
     line.materialize("2026-01-01", "2026-01-01")
-    assert windows(tick(line)) == ("2026-01-01", "2026-01-02")
+    assert windows(tick(line, instance)) == ("2026-01-01", "2026-01-02")
 
 
-def test_new_telemetry_starts_a_run(line: Line, record: Record, instance: dg.DagsterInstance) -> None:
-    """New samples ask for their windows; late ones for theirs and all after; none for nothing."""
+def test_new_telemetry_starts_a_run(line: Line, instance: dg.DagsterInstance) -> None:
+    """New samples ask for their windows."""
     assert windows(look(line, instance)) == ("2026-01-01", "2026-01-04")
-    line.materialize("2026-01-01", "2026-01-04")
-    assert "Nothing new" in str(look(line, instance))
+
+
+def test_late_telemetry_starts_a_run(materialized: Line, record: Record, instance: dg.DagsterInstance) -> None:
+    """Nothing asks for nothing; late or corrected samples for their window and all after it."""
+    assert "Nothing new" in str(look(materialized, instance))
     late = record("2026-01-02T06:00", "2026-01-02T08:00")
-    line.write(late.assign(value=late["value"] + 1e-4))
-    assert windows(look(line, instance)) == ("2026-01-02", "2026-01-04")
+    materialized.write(late.assign(value=late["value"] + 1e-4))
+    assert windows(look(materialized, instance)) == ("2026-01-02", "2026-01-04")
 
 
 def test_the_same_news_has_the_same_key(line: Line, record: Record, instance: dg.DagsterInstance) -> None:
@@ -127,10 +132,11 @@ def test_time_that_passed_is_news(line: Line, record: Record, instance: dg.Dagst
 
 
 def test_nothing_starts_while_a_run_is_at_work(line: Line, instance: dg.DagsterInstance) -> None:
-    """The sensor waits for a run that has its turn, whoever started it."""
+    """Sensor and schedule leave alone what a run works on, whoever started it."""
     with Turns(turns_folder(line.home), print) as turns:
         turns.take("line")
         assert "at work" in str(look(line, instance))
+        assert "at work" in str(tick(line, instance))
     assert windows(look(line, instance)) == ("2026-01-01", "2026-01-04")
 
 
@@ -139,6 +145,7 @@ def test_nothing_starts_while_a_run_is_on_its_way(line: Line, instance: dg.Dagst
     job = line.definitions().resolve_job_def(job_name(line.twin.spec))
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTING)
     assert "at work" in str(look(line, instance))
+    assert "at work" in str(tick(line, instance))
 
 
 def test_both_are_built_for_the_job(line: Line) -> None:

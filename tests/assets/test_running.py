@@ -1,6 +1,7 @@
 """Runs from the command line: through Dagster, on the home's instance, quietly."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,27 @@ def test_progress_is_told_stage_by_stage(line: Line) -> None:
     assert len([part for name, part in told if name == "ukf_state"]) >= 24
 
 
+def test_now_is_when_the_run_started(make_line: Callable[..., Line]) -> None:
+    """Without another clock an observation is complete if its time was over when the run started."""
+    line = make_line({"every: 2h": "every: 24h"})
+    line.now = pd.Timestamp.now("UTC")
+    today = line.now.floor("D")
+    soon = pd.DataFrame(
+        {
+            "unit": "line",
+            "property": ["line_speed", "Roller3_w"],
+            "time": today.as_unit("ns"),
+            "value": [1.0, 19.9],
+            "quality": "GOOD",
+        }
+    )
+    line.write(soon)
+    windows = [line.grid.containing(today)]
+    assert run_windows(line.twin, line.home, windows, opener=line.opener, pictures=False).success
+    assert line.store.read("line", "observations", windows[0].key).empty
+    assert line.store.metadata("line", "observations", windows[0].key)["open_until"]
+
+
 def test_refused_windows_are_named(line: Line, record: Record) -> None:
     """A refusal is no error: the summary says which windows, and why; the others are published."""
     bad = record(DAYS[1], DAYS[2])
@@ -108,6 +130,20 @@ def test_a_programming_error_keeps_its_traceback(line: Line, monkeypatch: pytest
     monkeypatch.setattr(line.model, "evaluate", broken)
     with pytest.raises(RuntimeError, match=r"(?s)run .* failed:.*KeyError.*in broken"):
         run(line, DAYS[0], DAYS[0])
+
+
+def test_an_interrupt_stays_one(line: Line) -> None:
+    """Ctrl-C in the middle ends the run at once, as Ctrl-C; the next run goes on from there, to the same end."""
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "ukf_state" and done > total / 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(line, DAYS[0], DAYS[-1], interrupt)
+    with instance_of(line.home) as instance:
+        assert [found.status for found in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+    assert run(line, DAYS[0], DAYS[-1]).success
 
 
 def test_no_windows_is_a_programming_error(line: Line) -> None:
