@@ -22,8 +22,8 @@ Metadata = dict[str, dg.MetadataValue | float | int | str]
 ESTIMATE_SUFFIXES = ("", "_std", "_lower", "_upper")
 PREVIEW_ROWS = 5
 PREVIEW_COLUMNS = 14
-# Bookkeeping that people do not read.
-BULKY = ("_reason", "_innovation_std", "state_mean", "state_cov", "digest")
+# What would make a preview unreadable.
+BULKY = ("_reason", "_std", "_lower", "_upper", "state_mean", "state_cov", "digest")
 # Dagster keeps every picture that it was ever given: with a palette it is a quarter as large, and looks the same.
 PALETTE_COLORS = 32
 

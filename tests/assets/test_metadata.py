@@ -1,0 +1,67 @@
+"""What people see of a table: readable, charted, and never what JSON cannot say."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from twin_assets.assets.metadata import (
+    markdown_table,
+    newest_estimates,
+    newest_values,
+    numbers,
+    preview,
+    smaller_png,
+    table_metadata,
+)
+
+
+def estimates(*units: str) -> pd.DataFrame:
+    """Three estimates of one coefficient for each unit."""
+    times = pd.date_range("2026-01-01", periods=3, freq="h", tz="UTC").as_unit("ns")
+    columns = {"wear": [0.1, 0.2, 0.3], "wear_std": 0.01, "wear_lower": 0.05, "wear_upper": 0.4, "wear_reason": ""}
+    return pd.concat([pd.DataFrame({"unit": unit, "time": times, **columns}) for unit in units], ignore_index=True)
+
+
+def test_a_preview_shows_what_people_read() -> None:
+    """Times, values and units; neither intervals nor bookkeeping; the last rows."""
+    lines = preview(estimates("pump")).splitlines()
+    assert lines[0] == "| unit | time | wear |"
+    assert lines[-1] == "| pump | 2026-01-01 02:00:00 | 0.3 |"
+
+
+def test_an_empty_table_has_a_count() -> None:
+    """Nothing else can be said of it."""
+    assert table_metadata(estimates("pump").iloc[:0]) == {"dagster/partition_row_count": 0}
+
+
+def test_newest_values_are_named_by_unit_where_there_are_several() -> None:
+    """One machine needs no prefix."""
+    assert newest_values(estimates("pump"), ["wear"]) == {"wear": 0.3}
+    assert newest_values(estimates("east", "west"), ["wear"]) == {"east/wear": 0.3, "west/wear": 0.3}
+
+
+def test_newest_estimates_have_their_interval() -> None:
+    """A row for each unit and name, with its unit of measure."""
+    rows = newest_estimates(estimates("east", "west"), ["wear"], {"wear": "mm"}).splitlines()
+    assert rows[2:] == [f"| {unit} | wear | mm | 0.3 | 0.01 | 0.05 | 0.4 |" for unit in ("east", "west")]
+
+
+def test_what_is_no_number_is_not_charted() -> None:
+    """JSON has no NaN."""
+    assert numbers({"a": 1, "b": np.nan, "c": np.inf}) == {"a": 1.0}
+
+
+def test_a_bar_does_not_break_a_table() -> None:
+    """Markdown's separator is escaped."""
+    assert markdown_table(["a"], [["x|y"]]).endswith("| x\\|y |")
+
+
+def test_a_smaller_picture_looks_the_same() -> None:
+    """With a palette a picture of few colours keeps its size in pixels and its colours."""
+    source = io.BytesIO()
+    Image.fromarray(np.tile(np.array([[[255, 0, 0], [0, 114, 178]]], dtype=np.uint8), (50, 50, 1))).save(source, "png")
+    with Image.open(io.BytesIO(smaller_png(source.getvalue()))) as image:
+        assert image.size == (100, 50)
+        assert {color for _, color in image.convert("RGB").getcolors() or ()} == {(255, 0, 0), (0, 114, 178)}
