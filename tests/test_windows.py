@@ -75,7 +75,7 @@ def test_keys_are_file_safe_and_readable() -> None:
     """Days are dates; windows that begin within a day say the minute, without a colon."""
     assert grid_of("hourly").first.key == "2026-01-07T0000"
     assert grid_of("daily").first.key == "2026-01-07"
-    assert grid_of("weekly").first.key == "2026-01-12"
+    assert grid_of("weekly").first.key == "2026-01-05"
 
 
 def test_range_takes_the_windows_that_it_overlaps() -> None:
@@ -107,3 +107,16 @@ def test_key_between_two_starts_is_refused() -> None:
     """The nearest earlier window is named."""
     with pytest.raises(TwinError, match=r"'2026-01-14' is no window.*'2026-01-12'"):
         grid_of("weekly").parse("2026-01-14")
+
+
+def test_the_first_window_holds_the_start() -> None:
+    """A start between two ticks loses nothing: the window that holds it is the first one."""
+    grid = grid_of("weekly", date(2026, 11, 18))  # a Wednesday
+    assert grid.first == grid.containing(utc("2026-11-18"))
+    assert grid.first.key == "2026-11-16"
+
+
+def test_keys_of_other_windows_are_passed_over() -> None:
+    """A store may hold keys from before the twin's windows were changed."""
+    found = grid_of("daily").known(["2026-01-08", "2026-01-09T0600", "no key"])
+    assert [window.key for window in found] == ["2026-01-08"]

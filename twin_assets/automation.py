@@ -14,6 +14,7 @@ import dagster as dg
 from twin_assets.historian import Historian
 from twin_assets.home import Home, home_from
 from twin_assets.resources import Workbench, turns_folder
+from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS
@@ -92,7 +93,7 @@ def build_schedules(twin: Twin, home: Home | None = None) -> list[dg.ScheduleDef
     ) -> dg.RunRequest | dg.SkipReason:
         if _is_busy(context.instance, spec, home):
             return dg.SkipReason(BUSY)
-        arguments = (historian, bench.store, spec, grid, bench.now)
+        arguments = (historian, bench.store, spec, grid, bench.now, fmu_sha256(twin.fmu_path))
         if spec.checks.max_age is None and not pending_windows(*arguments):
             return dg.SkipReason(NOTHING_NEW)
         windows = live_windows(*arguments)
@@ -126,7 +127,7 @@ def build_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
     ) -> dg.RunRequest | dg.SkipReason:
         if _is_busy(context.instance, spec, home):
             return dg.SkipReason(BUSY)
-        windows = new_windows(historian, bench.store, spec, grid, bench.now)
+        windows = new_windows(historian, bench.store, spec, grid, bench.now, fmu_sha256(twin.fmu_path))
         if not windows:
             return dg.SkipReason(NOTHING_NEW)
         return dg.RunRequest(run_key=_news(historian, bench, spec, windows), tags=range_tags(windows))

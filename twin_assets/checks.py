@@ -177,13 +177,7 @@ def _judged(context: dg.AssetCheckExecutionContext, spec: TwinSpec, bench: Workb
     grid = WindowGrid.of(spec)
     if context.has_partition_key or context.has_partition_key_range:
         return [grid.parse(key) for key in sorted(context.partition_keys)]
-    found = []
-    for key in bench.store.keys(spec.name, VIRTUAL_SENSORS)[-JUDGED_BY_HAND:]:
-        try:
-            found.append(grid.parse(key))
-        except TwinError:  # from before the twin's windows were changed
-            continue
-    return found
+    return grid.known(bench.store.keys(spec.name, VIRTUAL_SENSORS)[-JUDGED_BY_HAND:])
 
 
 def _table(store: Store, spec: TwinSpec, stage: str, window: Window) -> pd.DataFrame:

@@ -127,6 +127,8 @@ def bury(instance: dg.DagsterInstance, twin: Twin) -> None:
         job_name=job_name(twin.spec), statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
     )
     for run in instance.get_runs(unfinished):
+        if run.parent_run_id is not None:  # executed again from the UI, elsewhere; the tag is its parent's
+            continue
         host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(":")
         if host == socket.gethostname() and not _is_alive(int(process)):
             instance.report_run_failed(run, f"Process {process}, which ran this, ended without a word.")

@@ -215,7 +215,9 @@ class TwinSpec(Part):
     schedule: Cron | None = Field(
         None, description="cron (UTC) of the live runs; without it only new telemetry starts them"
     )
-    start: date = Field(date(2020, 1, 1), description="first day (UTC) of the first window")
+    start: date = Field(
+        date(2020, 1, 1), description="first day (UTC): the first window is the one that holds its beginning"
+    )
     align: AlignSpec = Field(AlignSpec(), description="how samples become observations")
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 

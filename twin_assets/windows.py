@@ -3,7 +3,9 @@
 Belongs here: the arithmetic of windows. That they are Dagster partitions is ``automation``'s; both agree key by key.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Self
 
 import pandas as pd
@@ -35,12 +37,12 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """All windows of a twin: gapless, from the first tick of ``cron`` at or after ``start``.
+    """All windows of a twin: gapless, from the tick of ``cron`` at ``start``.
 
     Attributes:
         cron: the ticks at which windows begin, UTC, five fields.
         key_format: strftime format of the keys.
-        start: midnight (UTC) of the spec's first day.
+        start: of the first window, the one that holds the midnight (UTC) at which the spec's first day begins.
     """
 
     cron: str
@@ -51,7 +53,8 @@ class WindowGrid:
     def of(cls, spec: TwinSpec) -> Self:
         """The grid that a spec describes."""
         key_format = DATE_FORMAT if spec.window in ("daily", "weekly") else MINUTE_FORMAT
-        return cls(CRONS.get(spec.window, spec.window), key_format, pd.Timestamp(spec.start, tz="UTC"))
+        grid = cls(CRONS.get(spec.window, spec.window), key_format, pd.Timestamp(spec.start, tz="UTC"))
+        return replace(grid, start=grid._tick_before(grid._tick_after(grid.start)))
 
     @property
     def first(self) -> Window:
@@ -88,6 +91,14 @@ class WindowGrid:
         if window.key != key:
             raise TwinError(f"'{key}' is no window; expected {expected}. The nearest earlier one is '{window.key}'.")
         return window
+
+    def known(self, keys: Iterable[str]) -> list[Window]:
+        """The windows of those keys that have one; keys from before the twin's windows were changed have none."""
+        found = []
+        for key in keys:
+            with suppress(TwinError):
+                found.append(self.parse(key))
+        return found
 
     def previous(self, window: Window) -> Window | None:
         """The window before; None before the first."""

@@ -138,3 +138,15 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     error = process.stderr.read()
     process.stderr.close()
     assert (process.wait(), error) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_a_message() -> None:
+    """What the operating system refuses is said in one line, without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "twin_assets", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr

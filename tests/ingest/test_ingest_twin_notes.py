@@ -66,3 +66,10 @@ def test_many_names_are_shortened(read: Read, write_file: WriteFile, spec: TwinS
     names = [f"note{number}" for number in range(8)]
     text = f"time,speed,Roller1_w,{','.join(names)}\n2026-01-01T00:00Z,1,2{',x' * 8}\n"
     assert notes(read(write_file("a.csv", text)), spec)[0].endswith("'note4', 'note5' and 2 more: holds no numbers.")
+
+
+def test_a_recorded_constant_is_told(read: Read, write_file: WriteFile, spec: TwinSpec) -> None:
+    """A column that the twin holds constant is kept but not read: the way to use it is said."""
+    (note,) = notes(read(write_file("a.csv", "time,speed,Roller1_w,load\n2026-01-01T00:00Z,1,2,3\n")), spec)
+    assert note.startswith("The recording holds 'load', which twin.yaml gives as constant 1:")
+    assert "`property: load`" in note

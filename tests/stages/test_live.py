@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,7 @@ class Line:
     store: Store
     spec: TwinSpec
     model: PredictiveModel
+    fmu: str = "f"
 
     @property
     def grid(self) -> WindowGrid:
@@ -58,7 +60,8 @@ class Line:
 
     def pending(self, now: str) -> list[str]:
         """Keys of the pending windows."""
-        return [w.key for w in pending_windows(self.historian, self.store, self.spec, self.grid, utc(now))]
+        found = pending_windows(self.historian, self.store, self.spec, self.grid, utc(now), self.fmu)
+        return [window.key for window in found]
 
     def live(self, now: str) -> list[str]:
         """Keys of a live run."""
@@ -66,7 +69,7 @@ class Line:
 
     def run(self, now: str, stages: tuple[str, ...] = FLOW) -> list[str]:
         """A live run, or its first stages only; returns the keys."""
-        windows = live_windows(self.historian, self.store, self.spec, self.grid, utc(now))
+        windows = live_windows(self.historian, self.store, self.spec, self.grid, utc(now), self.fmu)
         for stage in stages:
             for window in windows:
                 self.materialize(stage, window, utc(now))
@@ -99,7 +102,7 @@ class Line:
                 self.spec,
                 self.model,
                 self.rows(OBSERVATIONS, window),
-                fmu_sha256="f",
+                fmu_sha256=self.fmu,
                 existing=existing,
                 previous=previous_state(self.store, self.spec, window),
             )
@@ -348,3 +351,54 @@ class _Narrow:
         """See PredictiveModel."""
         (wear, leak), (speed, _head) = coefficients.T, inputs
         return np.stack([speed * (1 - wear), speed * leak], axis=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"align": {"every": "2h"}},
+        {"measurements": [{"name": "p_out", "noise_std": 0.5}]},
+        {"measurements": [{"name": "p_out", "noise_std": 0.1, "valid_range": [0, 5]}]},
+        {"coefficients": [{"name": "k", "initial": 1.0, "initial_std": 0.3}]},
+        {"checks": {"max_gated_fraction": 0.4}},
+    ],
+)
+def test_another_description_asks_for_all_windows(line: Line, recorded: Recorded, change: dict[str, Any]) -> None:
+    """What twin.yaml says otherwise holds for what was computed before, too; after a run nothing is to do again."""
+    before = line.spec.model_dump(by_alias=True)
+    now = "2026-01-02 06:00"
+    line.historian.write(recorded("2026-01-01 12:00", now))
+    line.run(now)
+    assert line.pending(now) == []
+    parts = {name: _merged(before[name], value) for name, value in change.items()}
+    line.spec = TwinSpec.model_validate(before | parts)
+    assert line.pending(now) == ["2026-01-01", "2026-01-02"]
+    line.run(now)
+    assert line.pending(now) == []
+
+
+def test_what_only_people_see_asks_for_nothing(line: Line, recorded: Recorded) -> None:
+    """A new title or schedule leaves results as they are."""
+    now = "2026-01-02 06:00"
+    line.historian.write(recorded("2026-01-01 12:00", now))
+    line.run(now)
+    line.spec = line.spec.model_copy(update={"title": "Another", "schedule": "*/5 * * * *"})
+    assert line.pending(now) == []
+
+
+def test_another_fmu_asks_for_all_windows(line: Line, recorded: Recorded) -> None:
+    """A new build of the FMU replays what the old one computed, and nothing is to do after that."""
+    now = "2026-01-02 06:00"
+    line.historian.write(recorded("2026-01-01 12:00", now))
+    line.run(now)
+    line.fmu = "g"
+    assert line.pending(now) == ["2026-01-01", "2026-01-02"]
+    line.run(now)
+    assert line.pending(now) == []
+
+
+def _merged(before: Any, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A part of twin.yaml with the first of its entries, or itself, changed."""
+    if isinstance(value, list):
+        return [{**before[0], **value[0], "name": before[0]["name"]}, *before[1:]]
+    return {**before, **value}

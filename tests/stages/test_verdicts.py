@@ -64,7 +64,7 @@ def test_innovations_that_are_too_small_only_warn(spec: TwinSpec) -> None:
     """Overstated noise makes intervals wider than they need be; it misleads nobody."""
     verdict = innovation_consistency(spec, ukf_rows(1.0, 3))
     assert (verdict.passed, verdict.refuses) == (False, False)
-    assert "lower it" in verdict.description
+    assert "wider than" in verdict.description
 
 
 def test_one_bad_unit_is_enough(spec: TwinSpec) -> None:

@@ -86,7 +86,13 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            if debug:
+                traceback.print_exception(error)
+            where = f"{error.filename}: " if error.filename else ""
+            _show(TwinError(f"{where}{error.strerror or error}. Mend what is named and try again; --debug says where."))
+            sys.exit(FAILED)
         # The reader (head, less) has gone; Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)

@@ -68,13 +68,12 @@ def read_table(
         TwinError: if there is nothing yet, or nothing in that range.
     """
     store, stage, grid = Store(home.store_path), TABLES[table], WindowGrid.of(spec)
-    keys = store.keys(spec.name, stage)
-    if not keys:
+    windows = grid.known(store.keys(spec.name, stage))
+    if not windows:
         raise TwinError(
             f"{home.root}: twin '{spec.name}' has no {table} yet. Run 'twin run {spec.name}' first, or choose the home"
             " that holds them with --home."
         )
-    windows = [grid.parse(key) for key in keys]
     wanted = [w.key for w in windows if (start is None or w.end > start) and (end is None or w.start < end)]
     frame = store.read_many(spec.name, stage, wanted)
     if wanted:

@@ -14,8 +14,9 @@ from twin_assets.historian import SqlHistorian
 from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.resources import wall_clock
 from twin_assets.running import RunSummary, run_windows
+from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
-from twin_assets.spec_file import load_twin
+from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.live import new_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.store import Store
@@ -38,7 +39,7 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
     home = home_from(os.environ)
     twin = load_twin(name, twins_path_from(os.environ))
     home.prepare()
-    windows = choose(home, twin.spec, start, end)
+    windows = choose(home, twin, start, end)
     if not windows:
         click.echo(
             json.dumps({"run_id": None, "windows": [], "refused": {}}) if as_machine else _nothing_new(twin.spec)
@@ -54,19 +55,20 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
         raise TwinError(_refusal(twin.spec, summary))
 
 
-def choose(home: Home, spec: TwinSpec, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
+def choose(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
     """The windows to materialize: what is new, or what a range asks for.
 
     Raises:
         TwinError: if the historian holds nothing of the twin, or the range holds no window.
     """
-    grid, now = WindowGrid.of(spec), wall_clock()
+    spec, now = twin.spec, wall_clock()
+    grid = WindowGrid.of(spec)
     with SqlHistorian.sqlite(home.historian_path) as historian:
         units = resolve_units(spec, historian)
         if not units or historian.latest(units, channel_properties(spec)).empty:
             raise TwinError(_nothing_measured(home, spec, units))
         if start is None and end is None:
-            return new_windows(historian, Store(home.store_path), spec, grid, now)
+            return new_windows(historian, Store(home.store_path), spec, grid, now, fmu_sha256(twin.fmu_path))
     windows = grid.between(grid.first.start if start is None else start, min(end or now, grid.containing(now).end))
     if not windows:
         raise TwinError(

@@ -181,7 +181,8 @@ def _record(twin: Twin, unit: str, script: Script) -> tuple[Plant, Recording]:
 def _calibrate(twin: Twin, home: Home, historian: SqlHistorian, say: Say, bars: Bars) -> Pass:
     """Materialize what is new, as ``twin run`` does."""
     began = time.perf_counter()
-    windows = new_windows(historian, Store(home.store_path), twin.spec, WindowGrid.of(twin.spec), wall_clock())
+    grid, fmu = WindowGrid.of(twin.spec), fmu_sha256(twin.fmu_path)
+    windows = new_windows(historian, Store(home.store_path), twin.spec, grid, wall_clock(), fmu)
     if not windows:
         say("All is up to date: nothing to compute.")
         return Pass(None, (), 0.0, 0.0)

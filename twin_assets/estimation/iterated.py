@@ -129,7 +129,8 @@ def explain(task: Problem, plain: Gaussian, enough: float, linearizations: int) 
     if first.best.cost <= enough:
         return first
     xi = task.whitened(plain.mean)
-    xi *= min(1.0, _AXIS[-1] / max(float(np.linalg.norm(xi)), np.finfo(float).tiny))
+    if (norm := float(np.linalg.norm(xi))) > _AXIS[-1]:
+        xi *= _AXIS[-1] / norm
     second = _descended(task, np.outer(_LINE, xi), linearizations - first.linearizations)
     better = min(first, second, key=lambda found: found.best.cost)
     return Found(better.best, first.linearizations + second.linearizations, first.model_runs + second.model_runs)

@@ -1,13 +1,12 @@
 """What a recording means for a twin: what it lacks, what lies before the first window, what it must not bring."""
 
-import pandas as pd
-
 from twin_assets.ingest.errors import RecordingError
 from twin_assets.ingest.recording import Recording
 from twin_assets.nearest import nearest_hint
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_names import PUBLISHED_SUFFIXES, published
 from twin_assets.stages.telemetry import channel_properties
+from twin_assets.windows import WindowGrid
 
 PUBLISHED_REASON = "the twin publishes its own results under this name"
 LISTED = 6
@@ -29,7 +28,12 @@ def drop_published(recording: Recording, spec: TwinSpec) -> Recording:
 
 def notes(recording: Recording, spec: TwinSpec) -> list[str]:
     """What the user should know, one sentence or two each."""
-    return [*_skipped(recording), *_missing(recording, spec), *_before_start(recording, spec)]
+    return [
+        *_skipped(recording),
+        *_missing(recording, spec),
+        *_constant(recording, spec),
+        *_before_start(recording, spec),
+    ]
 
 
 def _skipped(recording: Recording) -> list[str]:
@@ -54,14 +58,23 @@ def _missing(recording: Recording, spec: TwinSpec) -> list[str]:
     ]
 
 
+def _constant(recording: Recording, spec: TwinSpec) -> list[str]:
+    return [
+        f"The recording holds '{part.name}', which twin.yaml gives as constant {part.constant:g}: to use what was"
+        f" recorded, write `property: {part.name}` in place of `constant`."
+        for part in spec.inputs
+        if part.constant is not None and part.name in recording.properties
+    ]
+
+
 def _before_start(recording: Recording, spec: TwinSpec) -> list[str]:
-    start = pd.Timestamp(spec.start, tz="UTC")
+    start = WindowGrid.of(spec).first.start
     times = recording.samples["time"]
     early = int((times < start).sum())
     if not early:
         return []
     advice = f"To calibrate with them, set `start: {times.min():%Y-%m-%d}` in twin.yaml."
-    return [f"{early} samples lie before the twin's first window, {spec.start}. {advice}"]
+    return [f"{early} samples lie before the twin's first window, {start:%Y-%m-%d}. {advice}"]
 
 
 def _listed(names: list[str]) -> str:

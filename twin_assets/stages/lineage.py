@@ -1,10 +1,12 @@
 """Which table was made from which: how a crash between two stages, or late data in an earlier window, is noticed.
 
-Every table carries, as metadata ``made_from``, the versions of the tables that it was computed from. A table whose
-sources have other versions now is stale. Versions are digests of content, so a table that was made again with the same
-rows makes nothing stale.
+Every table carries, as metadata ``made_from``, the versions of the tables that it was computed from, and a digest of
+what twin.yaml says about its stage. A table for which either is another one now is stale. Versions are digests of
+content, so a table that was made again with the same rows makes nothing stale. What decides about ``ukf_state``, the
+FMU among it, is its own ``fingerprint``.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
@@ -24,6 +26,7 @@ from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
 
 MADE_FROM = "made_from"
+DESCRIPTION = "twin.yaml"
 SAME_WINDOW_SOURCES = {
     TELEMETRY: (),
     OBSERVATIONS: (),
@@ -45,13 +48,32 @@ def made_from(store: Store, spec: TwinSpec, stage: str, window: Window) -> Mappi
         for source, key in _sources(store, spec, stage, window)
         if (version := _version(store, spec.name, source, key)) is not None
     }
-    return {MADE_FROM: json.dumps(sources, sort_keys=True)}
+    return {MADE_FROM: json.dumps({**sources, DESCRIPTION: described(spec, stage)}, sort_keys=True)}
 
 
 def is_current(store: Store, spec: TwinSpec, stage: str, window: Window) -> bool:
     """Whether the table is there and was made from its sources as they are now."""
     found = store.metadata(spec.name, stage, window.key)
     return found is not None and found.get(MADE_FROM) == made_from(store, spec, stage, window)[MADE_FROM]
+
+
+def described(spec: TwinSpec, stage: str) -> str:
+    """Digest of what twin.yaml says about a stage beside what its sources and its fingerprint tell; "" for nothing."""
+    texts = {"unit", "description"}
+    parts = {
+        OBSERVATIONS: [
+            spec.align.model_dump(mode="json"),
+            [part.model_dump(mode="json", exclude=texts) for part in spec.inputs],
+            [part.model_dump(mode="json", exclude={*texts, "noise_std"}) for part in spec.measurements],
+        ],
+        VIRTUAL_SENSORS: [part.name for part in spec.virtual_sensors],
+        PUBLISHED: [
+            spec.checks.model_dump(mode="json"),
+            [[part.name, part.source] for part in (*spec.measurements, *spec.virtual_sensors)],
+        ],
+    }
+    about = parts.get(PUBLISHED if stage == REFUSED else stage)
+    return "" if about is None else hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _sources(store: Store, spec: TwinSpec, stage: str, window: Window) -> Iterator[tuple[str, str]]:

@@ -8,13 +8,13 @@ to which every arrival is known to have gone through all stages, and the windows
 is written only when nothing is left to do; losing it, or a crash at any moment, costs a longer look and nothing else.
 """
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
-from twin_assets.errors import TwinError
 from twin_assets.historian.base import Arrivals, Historian
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import (
@@ -26,9 +26,10 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
-from twin_assets.stages.lineage import is_current
+from twin_assets.stages.lineage import described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
 from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
+from twin_assets.stages.ukf import FINGERPRINT, fingerprint
 from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -40,13 +41,19 @@ COMPUTED = (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
 
 
 def pending_windows(
-    historian: Historian, store: Store, spec: TwinSpec, grid: WindowGrid, now: pd.Timestamp
+    historian: Historian,
+    store: Store,
+    spec: TwinSpec,
+    grid: WindowGrid,
+    now: pd.Timestamp,
+    fmu_sha256: str | None = None,
 ) -> list[Window]:
     """Windows with something to do, in order; empty when all is up to date.
 
     A window is pending when samples arrived in it that its telemetry does not hold, when an observation in it has
     become complete since, when a later stage is missing or stale (a crash in between, or an earlier window has another
-    final state now), or when its results were neither published nor refused. Every window after a pending one is to be
+    final state now), when twin.yaml or the FMU say something else now, or when its results were neither published nor
+    refused. Every window after a pending one is to be
     materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that range.
 
     Windows that begin after ``now`` are not pending yet.
@@ -54,32 +61,42 @@ def pending_windows(
     units = resolve_units(spec, historian)
     if not units or now < grid.first.start:
         return []
-    return _Search(historian, store, spec, grid, now, units).pending()
+    return _Search(historian, store, spec, grid, now, units, fmu_sha256).pending()
 
 
 def live_windows(
-    historian: Historian, store: Store, spec: TwinSpec, grid: WindowGrid, now: pd.Timestamp
+    historian: Historian,
+    store: Store,
+    spec: TwinSpec,
+    grid: WindowGrid,
+    now: pd.Timestamp,
+    fmu_sha256: str | None = None,
 ) -> list[Window]:
     """The contiguous range of a live run: from the first pending window, or the one that holds the watermark, to now's.
 
     Where windows after the watermark's were materialized already (without observations), the newest of them counts in
     its place. Empty only while there is neither telemetry nor any result.
     """
-    started = [*pending_windows(historian, store, spec, grid, now)[:1], *_newest_result(store, spec, grid)]
+    started = [*pending_windows(historian, store, spec, grid, now, fmu_sha256)[:1], *_newest_result(store, spec, grid)]
     if not started:
         return []
     return grid.between(min(window.start for window in started), grid.containing(now).end)
 
 
 def new_windows(
-    historian: Historian, store: Store, spec: TwinSpec, grid: WindowGrid, now: pd.Timestamp
+    historian: Historian,
+    store: Store,
+    spec: TwinSpec,
+    grid: WindowGrid,
+    now: pd.Timestamp,
+    fmu_sha256: str | None = None,
 ) -> list[Window]:
     """The contiguous range that brings all data up to date: from the first pending window to the last one with data.
 
     Unlike a live run it does not go on to now's window: a recording of last year ends last year. Empty if nothing is
     pending.
     """
-    pending = pending_windows(historian, store, spec, grid, now)
+    pending = pending_windows(historian, store, spec, grid, now, fmu_sha256)
     if not pending:
         return []
     end = max(window.end for window in (pending[-1], *_newest_result(store, spec, grid)))
@@ -88,12 +105,8 @@ def new_windows(
 
 def _newest_result(store: Store, spec: TwinSpec, grid: WindowGrid) -> list[Window]:
     """The newest window with a filter table: it holds the watermark, or hands it on; none before the first result."""
-    for key in reversed(store.keys(spec.name, UKF_STATE)):
-        try:
-            return [grid.parse(key)]
-        except TwinError:  # from before the twin's windows were changed
-            continue
-    return []
+    newest = (window for key in reversed(store.keys(spec.name, UKF_STATE)) for window in grid.known([key]))
+    return [*itertools.islice(newest, 1)]
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,7 @@ class _Search:
     grid: WindowGrid
     now: pd.Timestamp
     units: tuple[str, ...]
+    fmu_sha256: str | None
 
     def pending(self) -> list[Window]:
         arrivals, waited = self._unseen()
@@ -140,8 +154,10 @@ class _Search:
             self.store.write(self.spec.name, ARRIVALS, SEEN, pd.DataFrame(), metadata)
 
     def _basis(self) -> str:
-        """What the position is about; with other channels or windows all of history is looked at again."""
-        return json.dumps([self.grid.cron, str(self.grid.start), channels_text(self.spec, self.units)])
+        """What the position is about; with another description or FMU all of history is looked at again."""
+        about = [described(self.spec, stage) for stage in (*COMPUTED, PUBLISHED)]
+        made_by = fingerprint(self.spec, self.fmu_sha256 or "")
+        return json.dumps([self.grid.cron, str(self.grid.start), channels_text(self.spec, self.units), *about, made_by])
 
     def _is_pending(self, window: Window, cursor: int | None, waited: bool) -> bool:
         """Whether there is anything to do; cursor: the newest arrival in the window, None where nothing is unseen."""
@@ -157,6 +173,10 @@ class _Search:
     def _is_stale(self, window: Window) -> bool:
         if not all(is_current(self.store, self.spec, stage, window) for stage in COMPUTED):
             return True
+        if self.fmu_sha256 is not None:
+            made_by = (self.store.metadata(self.spec.name, UKF_STATE, window.key) or {}).get(FINGERPRINT)
+            if made_by != fingerprint(self.spec, self.fmu_sha256):
+                return True
         return not any(is_current(self.store, self.spec, stage, window) for stage in (PUBLISHED, REFUSED))
 
     def _is_complete_now(self, window: Window) -> bool:

@@ -23,6 +23,9 @@ from twin_assets.stages.settings import coefficients_of, settings_of
 from twin_assets.stages.states import UnitState, start_state, state_of_row, states_after, states_metadata, states_of
 from twin_assets.stages.tables import Progress, Table, located, no_progress
 
+FINGERPRINT = "fingerprint"
+"""Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
+
 ALGORITHM = "1"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
@@ -145,7 +148,7 @@ def assimilate(
     frame = pd.concat(parts, ignore_index=True) if parts else _frame(spec, [])
     return UkfResult(
         frame=frame,
-        metadata=states_metadata(states_after(frame, starts, starts)),
+        metadata={**states_metadata(states_after(frame, starts, starts)), FINGERPRINT: engine.fingerprint},
         kept=len(frame) - total,
         assimilated=total,
         model_runs=sum(int(new["model_runs"].sum()) for new in computed),

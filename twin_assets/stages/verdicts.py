@@ -80,7 +80,9 @@ def innovation_consistency(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
         )
         return Verdict(name, passed=False, description=found + advice, metadata=numbers)
     if (sums["nis"] < lower).any():
-        advice = " The measurements are quieter than noise_std says: lower it for narrower intervals."
+        advice = (
+            " Innovations are smaller than noise_std, drift and prior allow for: intervals are wider than they need be."
+        )
         return Verdict(name, passed=False, description=found + advice, metadata=numbers, severity="warning")
     return Verdict(name, passed=True, description=found, metadata=numbers)
 
