@@ -13,8 +13,8 @@ from twin_assets.model import Floats
 _FLOOR, _REACH, _Z_REACH = 0.05, 0.975, 1.959963984540054
 # A bound this many standard deviations and this many scales away is not felt, to rounding.
 _FAR_STD, _FAR_SCALES = 9.0, 36.0
-# Newton's method takes about six rounds to this part of a quantile; where it leaves the bracket it is halved instead.
-_NEWTON_ROUNDS, _NEWTON_TOLERANCE = 60, 1e-12
+# A quantile is found to 1e-7 of where it may lie, far below a standard deviation.
+_BISECTIONS = 24
 
 
 def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -> Gaussian:
@@ -76,23 +76,13 @@ def _reflected(mean: Floats, std: Floats, walk: Floats, width: Floats) -> tuple[
     def law(value: Floats) -> Floats:
         return np.asarray(weights @ (ndtr((value - start) / walk) - ndtr((-value - start) / walk)), dtype=np.float64)
 
-    def density(value: Floats) -> Floats:
-        near, far = (value - start) / walk, (value + start) / walk
-        bells = np.exp(-near * near / 2.0) + np.exp(-far * far / 2.0)
-        return np.asarray(weights @ bells / (walk * np.sqrt(2.0 * np.pi)), dtype=np.float64)
-
     def quantile(probability: float) -> Floats:
         low, high = np.zeros_like(mean), start.max(axis=0) + _FAR_STD * walk
-        value = weights @ start
-        for _ in range(_NEWTON_ROUNDS):
-            short = probability - law(value)
-            low, high = np.where(short > 0.0, value, low), np.where(short > 0.0, high, value)
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                newton = value + short / density(value)
-            before, value = value, np.where((low < newton) & (newton < high), newton, (low + high) / 2.0)
-            if (np.abs(value - before) <= _NEWTON_TOLERANCE * value).all():
-                break
-        value = np.minimum(value, probability * width)
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2.0
+            above = law(middle) < probability
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        value = np.minimum(high, probability * width)
         return np.asarray(value + np.log(-np.expm1(-value)), dtype=np.float64)
 
     new = np.maximum(mean, quantile(_FLOOR))
