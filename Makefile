@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-export TWIN_HOME ?= $(CURDIR)/.twin
+TWIN_HOME ?= $(CURDIR)/.twin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test proof coverage lint fmu lock bench clean
@@ -14,12 +14,12 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 demo: $(VENV)/.installed ## install into .venv and run the main job: a plant, its calibration, a summary
-	@$(BIN)/twin demo
+	@$(BIN)/twin --home "$(TWIN_HOME)" demo
 
 dev: $(VENV)/.installed ## the Dagster UI on the same home, at http://127.0.0.1:3000
 	@mkdir -p "$(TWIN_HOME)/dagster"
-	@$(BIN)/python -c "import os, twin_assets.home as h; h.home_from(os.environ).prepare()"
-	DAGSTER_HOME="$(TWIN_HOME)/dagster" $(BIN)/dagster dev -w workspace.yaml
+	@TWIN_HOME="$(TWIN_HOME)" $(BIN)/python -c "import os, twin_assets.home as h; h.home_from(os.environ).prepare()"
+	TWIN_HOME="$(TWIN_HOME)" DAGSTER_HOME="$(TWIN_HOME)/dagster" $(BIN)/dagster dev -w workspace.yaml
 
 test: $(VENV)/.developer ## install what the tests need and run them
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"

@@ -37,10 +37,9 @@ start: 2024-01-01
 
 
 def twin(*arguments: str, folder: Path) -> str:
-    """Run the command as a user does; its standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "twin_assets", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    """Run the command as a user does, in a home of its own; its standard output."""
+    command = [sys.executable, "-m", "twin_assets", "--home", ".twin", "--twins", "twins", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
