@@ -5,6 +5,7 @@ also at the bound, is in ``drift``.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -58,11 +59,11 @@ class Coefficients:
             wrong = ", ".join(name for name, fine in zip(self.names, holds, strict=True) if not fine)
             raise ValueError(f"{rule}: {wrong}")
 
-    @property
+    @cached_property
     def scale(self) -> Floats:
         """(n,) width of the bend of the clamp, physical units."""
         scale = np.minimum(_SCALE_PER_PRIOR_STD * self.initial_std, (self.upper - self.lower) / _SCALES_PER_RANGE)
-        return np.asarray(scale, dtype=np.float64)
+        return frozen(scale)
 
 
 def to_physical(state: Floats, coefficients: Coefficients) -> Floats:

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -85,6 +86,11 @@ class _Job:
         with self._lock:
             self._next = len(self.rows)
 
+    def fail(self, row: int) -> None:
+        """Note that a row failed."""
+        with self._lock:
+            self.failed.add(row)
+
     def store(self, row: int, answer: object) -> None:
         """Keep one row's answer."""
         if not isinstance(answer, Evaluated):
@@ -155,53 +161,47 @@ class Pool:
                 slot.process.expire(now)
 
     def _work(self, slot: "_Slot", job: _Job) -> None:
-        """Take rows until none is left; an error leaves none to the other workers either."""
+        """Take rows until none is left, ever before the last answer, so that the process need not wait.
+
+        A row that fails is tried once more in a fresh process, and the rest there, too; an error leaves nothing to the
+        other workers.
+        """
         slot.busy = True
+        tried: set[int] = set()
         try:
-            self._begin(slot, job)
-            while chunk := job.take():
-                self._do(slot, job, chunk)
+            due = self._begin(slot, job, [])
+            while True:
+                if len(due) <= 1:
+                    due.extend(slot.ask(job, list(job.take())))
+                if not due:
+                    return
+                row = due.popleft()
+                try:
+                    job.store(row, slot.process.receive(self._timeout_s))
+                except WorkerLostError as error:
+                    self._renew(slot, error)
+                    if row in tried:
+                        raise RowError(row, error.failure) from error
+                    tried.add(row)
+                    job.fail(row)
+                    due = self._begin(slot, job, [row, *due])
         except BaseException:
             job.abandon()
             raise
         finally:
             slot.busy = False
 
-    def _begin(self, slot: "_Slot", job: _Job, *, again: bool = False) -> None:
-        """Wait for the process; evaluate row 0 if others start from it, once more in a fresh process if it fails."""
+    def _begin(self, slot: "_Slot", job: _Job, rows: list[int]) -> deque[int]:
+        """Wait for the process; ask for row 0, if others start from it, and for some rows; what is due, in order."""
         try:
             slot.wait_until_ready(self._timeout_s + START_ALLOWANCE_S)
         except WorkerLostError as error:
             self._renew(slot, error)
             raise StartError(error.failure) from error
         if not job.anchored:
-            return
+            return deque(slot.ask(job, rows))
         slot.process.send(Anchor(job.rows[0], job.inputs))
-        try:
-            job.store(0, slot.process.receive(self._timeout_s))
-        except WorkerLostError as error:
-            self._renew(slot, error)
-            if again:
-                raise RowError(0, error.failure) from error
-            job.failed.add(0)
-            self._begin(slot, job, again=True)
-
-    def _do(self, slot: "_Slot", job: _Job, rows: range) -> None:
-        """Evaluate rows; one that fails is tried once more, alone in a fresh process, and then the rest."""
-        slot.process.send(Batch(job.rows[rows.start : rows.stop], job.inputs))
-        for row in rows:
-            try:
-                job.store(row, slot.process.receive(self._timeout_s))
-            except WorkerLostError as error:
-                self._renew(slot, error)
-                if row in job.failed:
-                    raise RowError(row, error.failure) from error
-                job.failed.add(row)
-                self._begin(slot, job)
-                self._do(slot, job, range(row, row + 1))
-                if rest := range(row + 1, rows.stop):
-                    self._do(slot, job, rest)
-                return
+        return deque([0, *slot.ask(job, [row for row in rows if row != 0])])
 
     def _renew(self, slot: "_Slot", lost: WorkerLostError) -> None:
         """A fresh process in place of a dead one, unless the pool is being closed."""
@@ -223,6 +223,12 @@ class _Slot:
         """Wait for the process's first message, once."""
         if not self.ready:
             self.ready = isinstance(self.process.receive(timeout_s), Ready)
+
+    def ask(self, job: _Job, rows: list[int]) -> list[int]:
+        """Let the process evaluate rows, one after the other; the same rows."""
+        if rows:
+            self.process.send(Batch(job.rows[rows], job.inputs))
+        return rows
 
     def end(self) -> None:
         """Ask the process to stop, or kill it in the midst of its work."""
