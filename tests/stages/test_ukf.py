@@ -188,6 +188,7 @@ def test_state_is_handed_on_exactly(make_bench: Callable[..., Bench]) -> None:
     assert state.digest == last["digest"]
     assert state.state.posterior.mean.tobytes() == last["state_mean"].tobytes()
     assert state.state.posterior.cov.tobytes() == last["state_cov"].tobytes()
+    assert state.state.posterior.root.tobytes() == last["state_root"].tobytes()
     assert watermark(result.metadata) == last["time"]
 
 
@@ -327,7 +328,7 @@ def test_existing_table_of_another_shape_is_replaced(make_bench: Callable[..., B
 def test_metadata_is_readable(make_bench: Callable[..., Bench]) -> None:
     """The states are JSON, so that a person can see what is handed on."""
     found = json.loads(make_bench().run(DAYS[0]).metadata["states"])
-    assert set(found["pump"]) == {"time_ns", "mean", "cov", "digest", "space"}
+    assert set(found["pump"]) == {"time_ns", "mean", "root", "digest", "space"}
 
 
 def test_settings_follow_the_spec(spec: TwinSpec) -> None:

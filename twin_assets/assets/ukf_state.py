@@ -93,6 +93,7 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
         ("time", "timestamp", "UTC, nanoseconds"),
         ("state_mean", "list<double>", "posterior mean of the n coefficients, in the filter's unbounded space"),
         ("state_cov", "list<double>", "posterior covariance, n x n by rows"),
+        ("state_root", "list<double>", "its root, with root root^T = covariance: what the next step goes on from"),
     ]
     for part in spec.measurements:
         found += [

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.gaussian import Gaussian, Linearized, sigma_points, sigma_radius, sigma_weights
+from twin_assets.estimation.gaussian import (
+    Gaussian,
+    Linearized,
+    sigma_points,
+    sigma_radius,
+    sigma_weights,
+    triangular,
+)
 from twin_assets.model import Floats
 
 # A coefficient known to sit on its bound hardly moves, and slopes over steps that small would be the model's settling
@@ -25,13 +32,22 @@ class Affine:
         center: (n,) coefficients, physical units.
         value: (m,) whitened outputs there.
         slope: (m, n) per physical unit.
-        error: (m, m) covariance of what is not affine, whitened.
+        rest: (k, m) whitened, k >= 0: what is not affine, with covariance rest^T rest.
     """
 
     center: Floats
     value: Floats
     slope: Floats
-    error: Floats
+    rest: Floats
+
+    @property
+    def error(self) -> Floats:
+        """(m, m) covariance of what is not affine, whitened."""
+        return self.rest.T @ self.rest
+
+    def noise_root(self, further: Floats) -> Floats:
+        """(m, m) lower triangular root of I + error + further further^T, for further (m, k): positive definite."""
+        return triangular(np.eye(self.value.size), self.rest.T, further)
 
     def at(self, values: Floats) -> Floats:
         """(m,) whitened outputs of coefficients (n,)."""
@@ -39,7 +55,7 @@ class Affine:
 
     def only(self, used: np.ndarray) -> "Affine":
         """The rows of the used channels (m,) bool."""
-        return Affine(self.center, self.value[used], self.slope[used], self.error[np.ix_(used, used)])
+        return Affine(self.center, self.value[used], self.slope[used], self.rest[:, used])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +64,7 @@ class Cloud:
 
     Attributes:
         points: (2n+1, n) physical units: the center, then center + r f column, then center - r f column.
-        root: (n, n) lower Cholesky factor of the covariance that they were drawn from; its columns are the axes.
+        root: (n, n) lower triangular root of the covariance that they were drawn from; its columns are the axes.
         fractions: (2n,) f, how much of the way of every point but the center lies within the bounds.
     """
 
@@ -74,7 +90,8 @@ def cloud(believed: Linearized, coefficients: Coefficients) -> Cloud:
     # On the bound itself, in a corner of two, no way might be left: half a step inside there is one.
     inset = SMALLEST_SPREAD / 2.0 * coefficients.scale
     center = np.clip(believed.mean, coefficients.lower + inset, coefficients.upper - inset)
-    points, _ = sigma_points(Gaussian(center, believed.cov + np.diag(wide**2 - std**2)))
+    root = triangular(believed.root, np.diag(np.sqrt(wide**2 - std**2)))
+    points, _ = sigma_points(Gaussian.of_root(center, root))
     ways = points[1:] - points[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(ways > 0.0, coefficients.upper - points[0], coefficients.lower - points[0]) / ways
@@ -100,4 +117,4 @@ def fitted(drawn: Cloud, outputs: Floats) -> Affine:
     bent = np.vstack([np.zeros((1, outputs.shape[1])), outputs[1:] - outputs[0] - straight])
     rest = np.sqrt(weights)[:, np.newaxis] * (bent - weights @ bent)
     slope = np.asarray(np.linalg.solve(drawn.root.T, along).T, dtype=np.float64)
-    return Affine(drawn.points[0], outputs[0] + weights @ bent, slope, rest.T @ rest)
+    return Affine(drawn.points[0], outputs[0] + weights @ bent, slope, rest)

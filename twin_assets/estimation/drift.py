@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.gaussian import Gaussian, quadrature
+from twin_assets.estimation.gaussian import Gaussian, quadrature, triangular
 from twin_assets.model import Floats
 
 # Quantiles of the reflected walk that the Gaussian in z has to honour, and the standard normal one of the latter.
@@ -44,6 +44,8 @@ def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -
         Prior of the n states.
     """
     walk_std = coefficients.drift_std_per_sqrt_hour * np.sqrt(elapsed_h)
+    if not walk_std.any():
+        return posterior
     mean, kept, added = posterior.mean.copy(), np.ones_like(posterior.mean), walk_std**2
     lower_is_nearer = posterior.mean - coefficients.lower <= coefficients.upper - posterior.mean
     bound = np.where(lower_is_nearer, coefficients.lower, coefficients.upper)
@@ -58,7 +60,7 @@ def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -
         depth, kept[felt], noise = _reflected(depth, posterior.std[felt] / unit, walk_std[felt] / unit, width)
         mean[felt] = bound[felt] + inward[felt] * depth * unit
         added[felt] = noise * unit**2
-    return Gaussian(mean, np.outer(kept, kept) * posterior.cov + np.diag(added))
+    return Gaussian.of_root(mean, triangular(kept[:, np.newaxis] * posterior.root, np.diag(np.sqrt(added))))
 
 
 def _reflected(mean: Floats, std: Floats, walk: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
@@ -101,47 +103,42 @@ class _Folded:
         from scipy.special import ndtri
 
         target = ndtri(probabilities)
+        center = self.weights @ self.start
+        spread = np.sqrt(self.walk**2 + self.weights @ (self.start - center) ** 2)
         low = np.zeros((len(probabilities), self.walk.size))
         high = np.broadcast_to(self.start.max(axis=0) + _FAR_STD * self.walk, low.shape)
         # Far from the bound the law is about normal, at the bound it is half a normal law.
-        value = np.maximum(
-            self.weights @ self.start + self.walk * target, self.walk * ndtri((1.0 + probabilities) / 2.0)
-        )
+        value = np.maximum(center + spread * target, self.walk * ndtri((1.0 + probabilities) / 2.0))
         value = np.minimum(value, high)
         for _ in range(_ROUNDS):
-            normal = ndtri(self.probability(value))
+            probability, density = self._law(value)
+            normal = ndtri(probability)
             excess = normal - target
             below = excess < 0.0
             low, high = np.where(below, value, low), np.where(below, high, value)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                new = value - excess * np.exp(-0.5 * normal**2) / (np.sqrt(2.0 * np.pi) * self.density(value))
-            new = np.where((new > low) & (new < high), new, (low + high) / 2.0)
-            moved, value = np.abs(new - value), new
-            if (moved < _CLOSE * self.walk).all():
+                step = excess * np.exp(-0.5 * normal**2) / (np.sqrt(2.0 * np.pi) * density)
+            new = value - step
+            # Rounding may put the last, smallest step beyond the bracket; that is no reason to bisect.
+            close = np.abs(step) < _CLOSE * self.walk
+            value = np.where(close | ((new > low) & (new < high)), new, (low + high) / 2.0)
+            if close.all():
                 break
         value = np.minimum(value, probabilities * width)
         return np.asarray(value + np.log(-np.expm1(-value)), dtype=np.float64)
 
-    def probability(self, value: Floats) -> Floats:
-        """(p, k) that a coefficient ends below a value (p, k)."""
+    def _law(self, value: Floats) -> tuple[Floats, Floats]:
+        """(p, k) probability that a coefficient ends below a value (p, k), and the density there."""
         from scipy.special import ndtr
 
-        ahead, mirrored = self._distances(value)
-        return np.asarray(self.weights @ (ndtr(ahead) - ndtr(mirrored)), dtype=np.float64)
-
-    def density(self, value: Floats) -> Floats:
-        """(p, k) of the law at a value (p, k)."""
-        ahead, mirrored = self._distances(value)
+        value = value[:, np.newaxis, :]
+        ahead, mirrored = (value - self.start) / self.walk, (-value - self.start) / self.walk
         bells = np.exp(-0.5 * ahead**2) + np.exp(-0.5 * mirrored**2)
-        return np.asarray(self.weights @ bells / (np.sqrt(2.0 * np.pi) * self.walk), dtype=np.float64)
+        probability = np.asarray(self.weights @ (ndtr(ahead) - ndtr(mirrored)), dtype=np.float64)
+        return probability, np.asarray(self.weights @ bells / (np.sqrt(2.0 * np.pi) * self.walk), dtype=np.float64)
 
     def unreflected(self) -> Floats:
         """(k,) E[d b' / d b]: the part of a displacement that survives the reflection."""
         from scipy.special import ndtr
 
         return np.asarray(self.weights @ (1.0 - 2.0 * ndtr(-self.start / self.walk)), dtype=np.float64)
-
-    def _distances(self, value: Floats) -> tuple[Floats, Floats]:
-        """(p, q, k) from the starts and from their mirror images, in standard deviations of the walk."""
-        value = value[:, np.newaxis, :]
-        return (value - self.start) / self.walk, (-value - self.start) / self.walk

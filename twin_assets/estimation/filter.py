@@ -76,7 +76,7 @@ def filter_step(
         time_ns=time_ns,
         posterior=decision.posterior,
         innovation=expected.residual * settings.noise_std,
-        innovation_std=np.sqrt(np.diag(expected.cov)) * settings.noise_std,
+        innovation_std=expected.std * settings.noise_std,
         nis=decision.nis,
         dof=int(decision.used.sum()),
         reasons=_reasons(measured, decision.used),

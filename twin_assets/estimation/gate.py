@@ -120,7 +120,6 @@ def _explained(
 
     task = Problem(
         prior=prediction.prior,
-        root=np.asarray(np.linalg.cholesky(prediction.prior.cov), dtype=np.float64),
         points=prediction.points,
         outputs=prediction.outputs[:, used],
         observation=observation[used],

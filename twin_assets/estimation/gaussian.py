@@ -6,8 +6,8 @@ is in ``drift``, ``update``, ``iterated`` and ``marginals``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,9 +24,19 @@ def frozen(values: ArrayLike) -> Floats:
     return array
 
 
+def triangular(*parts: Floats) -> Floats:
+    """(n, n) lower triangular root of the sum of A A^T over the parts A (n, k), n columns in all or more.
+
+    By an orthogonal transformation of the roots themselves (Kaminski, Bryson and Schmidt 1971): nothing is squared and
+    nothing subtracted, so no rounding makes a covariance indefinite. Its diagonal is not negative.
+    """
+    upper = np.asarray(np.linalg.qr(np.hstack(parts).T, mode="r"), dtype=np.float64)
+    return np.asarray((upper * np.where(np.diag(upper) < 0.0, -1.0, 1.0)[:, np.newaxis]).T, dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """A normal distribution.
+    """A normal distribution. What the filter computes with, and hands on, is the root of its covariance.
 
     Attributes:
         mean: (n,).
@@ -45,10 +55,26 @@ class Gaussian:
                 f"a mean (n,) and a covariance (n, n) are expected, found {self.mean.shape} and {self.cov.shape}"
             )
 
-    @property
+    @classmethod
+    def of_root(cls, mean: Floats, root: Floats) -> Self:
+        """The normal distribution whose covariance is root root^T, for a root (n, n): no factorization can fail."""
+        found = cls(mean, root @ root.T)
+        vars(found)["root"] = frozen(root)
+        return found
+
+    @cached_property
+    def root(self) -> Floats:
+        """(n, n) with root root^T = cov: the one that it was made of, otherwise the lower Cholesky factor.
+
+        Raises:
+            numpy.linalg.LinAlgError: if a covariance that it was made of is not positive definite.
+        """
+        return frozen(np.linalg.cholesky(self.cov))
+
+    @cached_property
     def std(self) -> Floats:
         """(n,) marginal standard deviations."""
-        return np.sqrt(np.diag(self.cov))
+        return frozen(np.sqrt(np.diag(self.cov)))
 
 
 @cache
@@ -56,7 +82,8 @@ def _rule(n: int) -> Any:  # noqa: ANN401 - filterpy has no types
     # Imported at the first use: filterpy imports scipy.stats, which takes longer than all the rest together.
     from filterpy.kalman import MerweScaledSigmaPoints  # noqa: PLC0415
 
-    return MerweScaledSigmaPoints(n, alpha=1.0, beta=0.0, kappa=max(0.0, 3.0 - n))
+    # It would factorize a covariance; the root is there already, and comes transposed, as filterpy's does.
+    return MerweScaledSigmaPoints(n, alpha=1.0, beta=0.0, kappa=max(0.0, 3.0 - n), sqrt_method=lambda scaled: scaled)
 
 
 def sigma_points(gaussian: Gaussian) -> tuple[Floats, Floats]:
@@ -73,11 +100,12 @@ def sigma_points(gaussian: Gaussian) -> tuple[Floats, Floats]:
         gaussian: of n dimensions; a covariance that is not positive definite raises ``numpy.linalg.LinAlgError``.
 
     Returns:
-        Points (2n+1, n), the mean first, then mean + r * column and mean - r * column for the columns of the lower
-        Cholesky factor; weights (2n+1,), nonnegative, summing to one.
+        Points (2n+1, n), the mean first, then mean + r * column and mean - r * column for the columns of the root;
+        weights (2n+1,), nonnegative, summing to one.
     """
     n = gaussian.mean.size
-    points: Floats = _rule(n).sigma_points(gaussian.mean, gaussian.cov)
+    # filterpy scales by r^2 what it takes for a covariance.
+    points: Floats = _rule(n).sigma_points(gaussian.mean, gaussian.root.T / sigma_radius(n))
     return points, sigma_weights(n)
 
 
@@ -107,13 +135,25 @@ class Linearized:
         mean: (n,) of f(z).
         slope: (n,) the best ones in the mean square.
         rest_var: (n,) variance of what is not linear; not correlated with z.
-        cov: (n, n) of f(z); its diagonal is exact.
+        source: z.
     """
 
     mean: Floats
     slope: Floats
     rest_var: Floats
-    cov: Floats
+    source: Gaussian
+
+    @cached_property
+    def cov(self) -> Floats:
+        """(n, n) of f(z); its diagonal is exact."""
+        cov = np.outer(self.slope, self.slope) * self.source.cov
+        cov.flat[:: len(cov) + 1] += self.rest_var
+        return frozen(cov)
+
+    @cached_property
+    def root(self) -> Floats:
+        """(n, n) lower triangular, with root root^T = cov."""
+        return triangular(self.slope[:, np.newaxis] * self.source.root, np.diag(np.sqrt(self.rest_var)))
 
 
 def linearized(gaussian: Gaussian, change: Callable[[Floats], Floats]) -> Linearized:
@@ -132,6 +172,4 @@ def linearized(gaussian: Gaussian, change: Callable[[Floats], Floats]) -> Linear
     shift = weights @ changes
     bend = weights @ (nodes * changes) / std
     rest_var = weights @ (changes - shift - nodes * (bend * std)) ** 2
-    slope = 1.0 + bend
-    cov = np.outer(slope, slope) * gaussian.cov + np.diag(rest_var)
-    return Linearized(gaussian.mean + shift, slope, rest_var, cov)
+    return Linearized(gaussian.mean + shift, 1.0 + bend, rest_var, gaussian)

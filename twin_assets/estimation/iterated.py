@@ -11,7 +11,7 @@ import numpy as np
 
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients, clamp_slope, to_physical
-from twin_assets.estimation.gaussian import Gaussian, sigma_radius
+from twin_assets.estimation.gaussian import Gaussian, sigma_radius, triangular
 from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats
 
@@ -39,7 +39,6 @@ class Problem:
 
     Attributes:
         prior: of the n states.
-        root: (n, n) lower Cholesky factor of its covariance.
         points: (2n+1, n) the sigma points of the coefficients.
         outputs: (2n+1, m) whitened, there.
         observation: (m,) whitened, of the used channels.
@@ -48,7 +47,6 @@ class Problem:
     """
 
     prior: Gaussian
-    root: Floats
     points: Floats
     outputs: Floats
     observation: Floats
@@ -57,11 +55,11 @@ class Problem:
 
     def whitened(self, state: Floats) -> Floats:
         """(n,) xi of a state."""
-        return np.asarray(np.linalg.solve(self.root, state - self.prior.mean), dtype=np.float64)
+        return np.asarray(np.linalg.solve(self.prior.root, state - self.prior.mean), dtype=np.float64)
 
     def states(self, xi: Floats) -> Floats:
         """(..., n) states of whitened ones."""
-        return np.asarray(self.prior.mean + xi @ self.root.T, dtype=np.float64)
+        return np.asarray(self.prior.mean + xi @ self.prior.root.T, dtype=np.float64)
 
     def costs(self, xi: Floats) -> Floats:
         """(k,) costs of whitened states (k, n), by k model runs."""
@@ -92,8 +90,7 @@ class Trial:
 
     def evidence(self) -> Evidence:
         """The innovation that this linearization sees from the prior's mean."""
-        cov = np.eye(self.residual.size) + self.slope @ self.slope.T
-        return Evidence(self.residual + self.slope @ self.xi, cov)
+        return Evidence(self.residual + self.slope @ self.xi, triangular(np.eye(self.residual.size), self.slope))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +153,7 @@ def _descended(task: Problem, starts: Floats, linearizations: int) -> Found:
         current = trial if gained > 0.0 else current
         if gained < _TOLERANCE:
             break
-    return Found(current, spent, runs + spent * (task.root.shape[0] + 1))
+    return Found(current, spent, runs + spent * (task.prior.mean.size + 1))
 
 
 def _axis(task: Problem) -> Floats:
@@ -164,7 +161,7 @@ def _axis(task: Problem) -> Floats:
 
     A sigma point's change counts as far as the state can make the same step: at a bound it can hardly step back.
     """
-    n, radius = len(task.root), sigma_radius(len(task.root))
+    n, radius = len(task.prior.root), sigma_radius(len(task.prior.root))
     towards = np.vstack([np.eye(n), -np.eye(n)])
     here = to_physical(task.prior.mean, task.coefficients)
     steps = (to_physical(task.states(radius * towards), task.coefficients) - here)[
@@ -190,7 +187,7 @@ def _minimum(task: Problem, near: Trial) -> Floats:
     xi, damping = near.xi, _DAMPING
     best = residual(xi)
     for _ in range(_INNER):
-        slope = near.model.slope * clamp_slope(task.states(xi), task.coefficients) @ task.root
+        slope = near.model.slope * clamp_slope(task.states(xi), task.coefficients) @ task.prior.root
         jacobian = np.vstack([slope, np.eye(xi.size)])
         curvature = jacobian.T @ jacobian
         step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), jacobian.T @ best)
@@ -212,8 +209,8 @@ def _linearized(task: Problem, xi: Floats, near: Trial | None) -> Trial:
     steps = np.where(values + steps <= task.coefficients.upper, steps, -steps)
     outputs = task.predict(np.vstack([values, values + np.diag(steps)]))
     slope = (outputs[1:] - outputs[0]).T / steps
-    model = Affine(values, outputs[0], slope, np.zeros((outputs.shape[1], outputs.shape[1])))
-    chain = slope * clamp_slope(state, task.coefficients) @ task.root
+    model = Affine(values, outputs[0], slope, np.zeros((0, outputs.shape[1])))
+    chain = slope * clamp_slope(state, task.coefficients) @ task.prior.root
     return Trial(xi, task.observation - outputs[0], chain, model)
 
 
@@ -222,5 +219,5 @@ def _steps(task: Problem, near: Trial | None) -> Floats:
     steps = _DIFFERENCE * task.prior.std
     if near is not None:
         inverse = np.linalg.inv(np.eye(len(near.xi)) + near.slope.T @ near.slope)
-        steps = np.minimum(steps, np.sqrt(np.diag(task.root @ inverse @ task.root.T)))
+        steps = np.minimum(steps, np.sqrt(np.diag(task.prior.root @ inverse @ task.prior.root.T)))
     return np.asarray(np.maximum(steps, _SMALLEST_STEP * task.coefficients.scale), dtype=np.float64)

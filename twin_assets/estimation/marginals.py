@@ -90,6 +90,6 @@ def predict_outputs(
 
 
 def _axes(posterior: Gaussian) -> Floats:
-    """(2n+1, n) zero, then the columns of the covariance's Cholesky factor, there and back."""
-    root = np.linalg.cholesky(posterior.cov)
+    """(2n+1, n) zero, then the columns of the covariance's root, there and back."""
+    root = posterior.root
     return np.vstack([np.zeros((1, len(root))), root.T, -root.T])

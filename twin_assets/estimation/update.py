@@ -4,12 +4,13 @@ Belongs here: linear algebra on an affine model; nothing here runs the real one.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients, physical
-from twin_assets.estimation.gaussian import Gaussian, Linearized
+from twin_assets.estimation.gaussian import Gaussian, Linearized, triangular
 from twin_assets.model import Floats
 
 # Rounds of linearizing the clamp: two away from bounds, ten to thirty at one, damped after these many. They are cheap.
@@ -24,24 +25,35 @@ class Evidence:
 
     Attributes:
         residual: (m,) observed minus predicted, in noise standard deviations.
-        cov: (m, m) its covariance, positive definite: the identity plus what the prior adds.
+        root: (m, m) lower triangular root of its covariance: that of the noise, the identity, and of the prior.
     """
 
     residual: Floats
-    cov: Floats
+    root: Floats
+
+    @property
+    def std(self) -> Floats:
+        """(m,) standard deviations of the residual."""
+        return np.asarray(np.linalg.norm(self.root, axis=1), dtype=np.float64)
+
+    @cached_property
+    def _inverse(self) -> Floats:
+        """(m, m) root^-1."""
+        return np.asarray(np.linalg.solve(self.root, np.eye(self.residual.size)), dtype=np.float64)
 
     @property
     def nis(self) -> float:
         """Normalised innovation squared: chi-square with m degrees of freedom when the filter is right."""
-        return float(self.residual @ np.linalg.solve(self.cov, self.residual))
+        white = self._inverse @ self.residual
+        return float(white @ white)
 
     def nis_without_each(self) -> Floats:
         """(m,) the NIS that is left when one channel is dropped, for each of them.
 
         The inverse of a submatrix by the Schur complement: NIS - (S^-1 r)_j^2 / (S^-1)_jj.
         """
-        inverse = np.linalg.inv(self.cov)
-        return np.asarray(self.nis - (inverse @ self.residual) ** 2 / np.diag(inverse), dtype=np.float64)
+        scaled = self._inverse.T @ (self._inverse @ self.residual)
+        return np.asarray(self.nis - scaled**2 / (self._inverse**2).sum(axis=0), dtype=np.float64)
 
 
 def evidence(believed: Linearized, model: Affine, observation: Floats) -> Evidence:
@@ -52,8 +64,7 @@ def evidence(believed: Linearized, model: Affine, observation: Floats) -> Eviden
         model: affine, of m outputs.
         observation: (m,) whitened.
     """
-    cov = np.eye(observation.size) + model.error + model.slope @ believed.cov @ model.slope.T
-    return Evidence(observation - model.at(believed.mean), cov)
+    return Evidence(observation - model.at(believed.mean), model.noise_root(model.slope @ believed.root))
 
 
 def updated(prior: Gaussian, model: Affine, observation: Floats, coefficients: Coefficients) -> Gaussian:
@@ -73,26 +84,37 @@ def updated(prior: Gaussian, model: Affine, observation: Floats, coefficients: C
     """
     about = prior
     for done in range(_ROUNDS):
-        new = _once(prior, about, model, observation, coefficients)
+        new = _solved(prior, *_problem(prior, about, model, observation, coefficients))
         moved = np.maximum(np.abs(new.mean - about.mean), np.abs(new.std - about.std)) / new.std
-        if done >= _UNDAMPED:
-            new = Gaussian((about.mean + new.mean) / 2.0, (about.cov + new.cov) / 2.0)
-        about = new
         if moved.max() < _SETTLED:
             break
-    return about
+        about = new if done < _UNDAMPED else Gaussian((about.mean + new.mean) / 2.0, (about.cov + new.cov) / 2.0)
+    return Gaussian.of_root(new.mean, triangular(new.root))
 
 
-def _once(prior: Gaussian, about: Gaussian, model: Affine, observation: Floats, coefficients: Coefficients) -> Gaussian:
-    """Kalman's update with the clamp linearized about a Gaussian.
+def _problem(
+    prior: Gaussian, about: Gaussian, model: Affine, observation: Floats, coefficients: Coefficients
+) -> tuple[Floats, Floats]:
+    """The update as least squares, |xi|^2 + |r - G xi|^2 with z = mean + root xi: G (m, n) and r (m,).
 
-    Joseph's form: positive definite whatever is rounded, since it is a sum of squares.
+    The clamp is linearized about a Gaussian's mean and standard deviations; its correlations play no part.
     """
     clamp = physical(about, coefficients)
-    slope = model.slope * clamp.slope
     predicted = model.at(clamp.mean + clamp.slope * (prior.mean - about.mean))
-    noise = np.eye(observation.size) + model.error + (model.slope * clamp.rest_var) @ model.slope.T
-    gain = np.linalg.solve(slope @ prior.cov @ slope.T + noise, slope @ prior.cov).T
-    left = np.eye(prior.mean.size) - gain @ slope
-    cov = left @ prior.cov @ left.T + gain @ noise @ gain.T
-    return Gaussian(prior.mean + gain @ (observation - predicted), (cov + cov.T) / 2.0)
+    noise = model.noise_root(model.slope * np.sqrt(clamp.rest_var))
+    reach = (model.slope * clamp.slope) @ prior.root
+    seen = np.asarray(np.linalg.solve(noise, np.column_stack([reach, observation - predicted])), dtype=np.float64)
+    return seen[:, :-1], seen[:, -1]
+
+
+def _solved(prior: Gaussian, reach: Floats, residual: Floats) -> Gaussian:
+    """Kalman's update by an orthogonal transformation (square-root information filter: Bierman 1977, chapter V).
+
+    That of [G; I] gives R with R^T R = I + G^T G, and root R^-1 is a root of the posterior's covariance. The singular
+    values of R are at least one, so it can always be inverted, and no covariance is ever formed by a difference.
+    """
+    n = prior.mean.size
+    upper = triangular(reach.T, np.eye(n)).T
+    solved = np.asarray(np.linalg.solve(upper.T, np.column_stack([prior.root.T, reach.T @ residual])), dtype=np.float64)
+    root = solved[:, :n].T
+    return Gaussian.of_root(prior.mean + root @ solved[:, n], root)

@@ -116,20 +116,24 @@ def state_of_row(row: "pd.Series[Any]", space: str) -> UnitState:
 
 
 def posterior_of_row(row: "pd.Series[Any]") -> Gaussian:
-    """The posterior of a row of the ukf_state table, in the state space."""
+    """The posterior of a row of the ukf_state table, in the state space; to the bit, where the table has roots."""
     mean = np.asarray(row["state_mean"], dtype=np.float64)
-    return Gaussian(mean, np.asarray(row["state_cov"], dtype=np.float64).reshape(mean.size, mean.size))
+    if "state_root" not in row:
+        return Gaussian(mean, np.asarray(row["state_cov"], dtype=np.float64).reshape(mean.size, mean.size))
+    return Gaussian.of_root(mean, np.asarray(row["state_root"], dtype=np.float64).reshape(mean.size, mean.size))
 
 
 def _described(unit: UnitState) -> dict[str, object]:
     posterior = unit.state.posterior
-    numbers = {"mean": _exact(posterior.mean), "cov": _exact(posterior.cov)}
+    numbers = {"mean": _exact(posterior.mean), "root": _exact(posterior.root)}
     return {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
 
 
 def _restored(found: Mapping[str, Any]) -> UnitState:
     mean = _floats(found["mean"])
-    posterior = Gaussian(mean, _floats(found["cov"]).reshape(mean.size, mean.size))
+    matrix = _floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
+    # Tables of earlier versions hold covariances.
+    posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
     return UnitState(FilterState(found["time_ns"], posterior), found["digest"], found["space"])
 
 

@@ -26,7 +26,7 @@ from twin_assets.stages.tables import Progress, Table, located, no_progress
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
-ALGORITHM = "1"
+ALGORITHM = "2"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
 
@@ -129,9 +129,10 @@ def assimilate(
         progress: called after every step.
 
     Returns:
-        unit, time, state_mean (n,), state_cov (n*n,), for each measurement ``_innovation``, ``_innovation_std`` and
-        ``_reason`` ("" used, "gated", the observation's reason, or "input" where an input was unknown), nis, dof,
-        method, model_runs, digest; in the order of the observations. A window without observations hands the states on.
+        unit, time, state_mean (n,), state_cov and state_root (n*n,), for each measurement ``_innovation``,
+        ``_innovation_std`` and ``_reason`` ("" used, "gated", the observation's reason, or "input" where an input was
+        unknown), nis, dof, method, model_runs, digest; in the order of the observations. A window without observations
+        hands the states on.
 
     Raises:
         EvaluationError: if the model fails; names the unit and the time.
@@ -232,6 +233,7 @@ def _record(spec: TwinSpec, unit: str, row: _Row, step: Step, digest: str) -> di
         "time": row.time_ns,
         "state_mean": np.array(step.posterior.mean),
         "state_cov": step.posterior.cov.reshape(-1),
+        "state_root": step.posterior.root.reshape(-1),
     }
     for i, part in enumerate(spec.measurements):
         record[f"{part.name}_innovation"] = step.innovation[i]
@@ -248,7 +250,7 @@ def _record(spec: TwinSpec, unit: str, row: _Row, step: Step, digest: str) -> di
 
 def _frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFrame:
     """The ukf_state table of some rows, with its columns and their types also where there are none."""
-    types = {"unit": "str", "time": "int64", "state_mean": "object", "state_cov": "object"}
+    types = {"unit": "str", "time": "int64", "state_mean": "object", "state_cov": "object", "state_root": "object"}
     for part in spec.measurements:
         types |= {f"{part.name}_innovation": "float64", f"{part.name}_innovation_std": "float64"}
         types[f"{part.name}_reason"] = "str"
