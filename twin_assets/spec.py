@@ -181,6 +181,16 @@ class AlignSpec(Part):
     tolerance: Duration = Field(timedelta(seconds=1), description="times this close are the same, without `every`")
 
 
+class FilterSpec(Part):
+    """How the filter works."""
+
+    reuse: bool = Field(
+        default=True,
+        description="slopes of the model that earlier updates found are used again while the model, run where an update"
+        " ends, confirms them: two or three runs an update instead of two for each coefficient and one",
+    )
+
+
 class CheckSpec(Part):
     """What must hold before results are published."""
 
@@ -219,6 +229,7 @@ class TwinSpec(Part):
         date(2020, 1, 1), description="first day (UTC): the first window is the one that holds its beginning"
     )
     align: AlignSpec = Field(AlignSpec(), description="how samples become observations")
+    filter: FilterSpec = Field(FilterSpec(), description="how the filter works")
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 
     @model_validator(mode="after")

@@ -74,6 +74,7 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         "assimilated_now": result.assimilated,
         "kept": result.kept,
         "model_runs": result.model_runs,
+        "reused_updates": int((frame["method"] == "reused").sum()),
         "iterated_updates": int((frame["method"] == "iterated").sum()),
         "gated": gated,
     }
@@ -105,7 +106,7 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
         *found,
         ("nis", "double", "normalised innovation squared"),
         ("dof", "int", "measurements used"),
-        ("method", "string", "ukf, iterated or prediction"),
+        ("method", "string", "ukf, reused (slopes found before), iterated or prediction"),
         ("model_runs", "int", "evaluations of the model"),
         ("digest", "string", "running hash over all that led to this row"),
     ]

@@ -87,9 +87,7 @@ def cloud(believed: Linearized, coefficients: Coefficients) -> Cloud:
     radius = sigma_radius(n)
     std = np.sqrt(np.diag(believed.cov))
     wide = np.maximum(std, SMALLEST_SPREAD * coefficients.scale)
-    # On the bound itself, in a corner of two, no way might be left: half a step inside there is one.
-    inset = SMALLEST_SPREAD / 2.0 * coefficients.scale
-    center = np.clip(believed.mean, coefficients.lower + inset, coefficients.upper - inset)
+    center = inside(believed.mean, coefficients)
     root = triangular(believed.root, np.diag(np.sqrt(wide**2 - std**2)))
     points, _ = sigma_points(Gaussian.of_root(center, root))
     ways = points[1:] - points[0]
@@ -97,8 +95,14 @@ def cloud(believed: Linearized, coefficients: Coefficients) -> Cloud:
         room = np.where(ways > 0.0, coefficients.upper - points[0], coefficients.lower - points[0]) / ways
     fractions = np.minimum(1.0, np.where(ways == 0.0, 1.0, room).min(axis=1))
     # The clip removes rounding alone.
-    inside = np.clip(points[0] + fractions[:, np.newaxis] * ways, coefficients.lower, coefficients.upper)
-    return Cloud(np.vstack([points[:1], inside]), ways[:n].T / radius, fractions)
+    within = np.clip(points[0] + fractions[:, np.newaxis] * ways, coefficients.lower, coefficients.upper)
+    return Cloud(np.vstack([points[:1], within]), ways[:n].T / radius, fractions)
+
+
+def inside(values: Floats, coefficients: Coefficients) -> Floats:
+    """(n,) values (n,), but half a step off the bounds: on one, in a corner of two, no way might be left."""
+    inset = SMALLEST_SPREAD / 2.0 * coefficients.scale
+    return np.asarray(np.clip(values, coefficients.lower + inset, coefficients.upper - inset), dtype=np.float64)
 
 
 def fitted(drawn: Cloud, outputs: Floats) -> Affine:

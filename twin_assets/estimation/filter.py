@@ -13,6 +13,7 @@ from twin_assets.estimation.evaluation import check, outputs_of
 from twin_assets.estimation.gate import Prediction, decide
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.iterated import Predict
+from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
 from twin_assets.estimation.update import evidence
 from twin_assets.model import Floats, PredictiveModel
@@ -63,15 +64,52 @@ def filter_step(
     measured = np.isfinite(observation)
     if not measured.any():
         nothing = np.full(m, np.nan)
-        return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0)
+        return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0, state.learnt)
 
     def predict(values: Floats) -> Floats:
         return outputs_of(values, inputs, model)[:, :m] / settings.noise_std
 
-    prediction = _predicted(before, predict, coefficients)
-    seen = observation / settings.noise_std
-    decision = decide(prediction, np.where(measured, seen, np.nan), settings)
-    expected = evidence(prediction.believed, prediction.model, np.where(measured, seen, np.nan))
+    seen = np.where(measured, observation / settings.noise_std, np.nan)
+    if settings.reuse and state.learnt is not None:
+        quick = reused_update(before, seen, inputs, predict, coefficients, settings, state.learnt)
+        if quick is not None:
+            return _reused(time_ns, quick, measured, settings)
+    return _from_sigma_points(time_ns, before, seen, inputs, predict, coefficients, settings)
+
+
+def _reused(time_ns: int, quick: Reused, measured: np.ndarray, settings: FilterSettings) -> Step:
+    return Step(
+        time_ns=time_ns,
+        posterior=quick.posterior,
+        innovation=quick.residual * settings.noise_std,
+        innovation_std=quick.residual_std * settings.noise_std,
+        nis=quick.nis,
+        dof=int(measured.sum()),
+        reasons=_reasons(measured, measured),
+        method="reused",
+        model_runs=quick.model_runs,
+        learnt=quick.learnt,
+    )
+
+
+def _from_sigma_points(
+    time_ns: int,
+    before: Gaussian,
+    seen: Floats,
+    inputs: Floats,
+    predict: Predict,
+    coefficients: Coefficients,
+    settings: FilterSettings,
+) -> Step:
+    """The whole way: the model at 2n+1 sigma points, and more of it for an observation that surprises."""
+    believed = physical(before, coefficients)
+    drawn = cloud(believed, coefficients)
+    outputs = predict(drawn.points)
+    fit = fitted(drawn, outputs)
+    decision = decide(Prediction(before, believed, drawn.points, outputs, fit, predict, coefficients), seen, settings)
+    expected = evidence(believed, fit, seen)
+    # Beyond a kink the slopes are others.
+    learnt = learnt_from(drawn, outputs, fit, inputs) if settings.reuse and decision.method == "ukf" else None
     return Step(
         time_ns=time_ns,
         posterior=decision.posterior,
@@ -79,17 +117,11 @@ def filter_step(
         innovation_std=expected.std * settings.noise_std,
         nis=decision.nis,
         dof=int(decision.used.sum()),
-        reasons=_reasons(measured, decision.used),
+        reasons=_reasons(np.isfinite(seen), decision.used),
         method=decision.method,
-        model_runs=2 * before.mean.size + 1 + decision.model_runs,
+        model_runs=len(drawn.points) + decision.model_runs,
+        learnt=learnt,
     )
-
-
-def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction:
-    believed = physical(before, coefficients)
-    drawn = cloud(believed, coefficients)
-    outputs = predict(drawn.points)
-    return Prediction(before, believed, drawn.points, outputs, fitted(drawn, outputs), predict, coefficients)
 
 
 def _reasons(measured: np.ndarray, used: np.ndarray) -> tuple[str, ...]:

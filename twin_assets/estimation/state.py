@@ -4,11 +4,15 @@ Belongs here: frozen values without behaviour.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.model import Floats
+
+if TYPE_CHECKING:
+    from twin_assets.estimation.reuse import Learnt
 
 
 def _chi_square_quantile(dof: int, exceeded: float) -> float:
@@ -24,10 +28,12 @@ class FilterSettings:
     Attributes:
         noise_std: (m,) standard deviations of the measurement noise, units of the model's first m outputs.
         gate_probability: chance that a good observation is refused.
+        reuse: whether slopes that the updates before found may be used again (see ``reuse``).
     """
 
     noise_std: Floats
     gate_probability: float
+    reuse: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise_std", frozen(self.noise_std))
@@ -52,10 +58,12 @@ class FilterState:
     Attributes:
         time_ns: of the last observation, UTC nanoseconds since 1970; None before any.
         posterior: of the unbounded states z (n,).
+        learnt: of the model, by the updates before; None where the next one has to look at all of it.
     """
 
     time_ns: int | None
     posterior: Gaussian
+    learnt: "Learnt | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +80,9 @@ class Step:
             explanation, which has the same law); 0 without any.
         dof: accepted channels.
         reasons: (m,) "" used, "missing" or "gated".
-        method: "ukf", "iterated" or "prediction" (nothing was assimilated).
+        method: "ukf", "reused" (slopes of the updates before), "iterated" or "prediction" (nothing was assimilated).
         model_runs: rows evaluated.
+        learnt: of the model, for the next update.
     """
 
     time_ns: int
@@ -85,6 +94,7 @@ class Step:
     reasons: tuple[str, ...]
     method: str
     model_runs: int
+    learnt: "Learnt | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "innovation", frozen(self.innovation))
@@ -93,4 +103,4 @@ class Step:
     @property
     def state(self) -> FilterState:
         """What the next step starts from."""
-        return FilterState(self.time_ns, self.posterior)
+        return FilterState(self.time_ns, self.posterior, self.learnt)

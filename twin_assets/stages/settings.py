@@ -21,5 +21,6 @@ def coefficients_of(spec: TwinSpec) -> Coefficients:
 
 
 def settings_of(spec: TwinSpec) -> FilterSettings:
-    """Measurement noise (m,), in the spec's order, and gate."""
-    return FilterSettings(np.array([part.noise_std for part in spec.measurements]), spec.checks.gate_probability)
+    """Measurement noise (m,), in the spec's order, gate, and what may be reused."""
+    noise_std = np.array([part.noise_std for part in spec.measurements])
+    return FilterSettings(noise_std, spec.checks.gate_probability, reuse=spec.filter.reuse)

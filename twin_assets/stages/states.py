@@ -6,7 +6,7 @@ Belongs here: what is handed on. How it comes about is ``ukf``'s.
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Coefficients, FilterState, Gaussian, prior
+from twin_assets.estimation.affine import Affine
+from twin_assets.estimation.reuse import Learnt
 from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
@@ -103,12 +105,6 @@ def previous_state(store: Store, spec: TwinSpec, window: Window) -> Mapping[str,
     return None if key is None else store.metadata(spec.name, UKF_STATE, key)
 
 
-def states_after(frame: pd.DataFrame, before: Mapping[str, UnitState], units: Iterable[str]) -> dict[str, UnitState]:
-    """Each unit's state after its last row; without a row what it started from."""
-    last = {str(unit): rows.iloc[-1] for unit, rows in frame.groupby("unit", sort=False)}
-    return {unit: state_of_row(last[unit], before[unit].space) if unit in last else before[unit] for unit in units}
-
-
 def state_of_row(row: "pd.Series[Any]", space: str) -> UnitState:
     """The state after a row of the ukf_state table."""
     time_ns = pd.Timestamp(str(row["time"])).as_unit("ns").value
@@ -126,7 +122,9 @@ def posterior_of_row(row: "pd.Series[Any]") -> Gaussian:
 def _described(unit: UnitState) -> dict[str, object]:
     posterior = unit.state.posterior
     numbers = {"mean": _exact(posterior.mean), "root": _exact(posterior.root)}
-    return {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
+    found: dict[str, object] = {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
+    learnt = unit.state.learnt
+    return found if learnt is None else found | {"learnt": _learnt_described(learnt)}
 
 
 def _restored(found: Mapping[str, Any]) -> UnitState:
@@ -134,7 +132,20 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     matrix = _floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
     # Tables of earlier versions hold covariances.
     posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
-    return UnitState(FilterState(found["time_ns"], posterior), found["digest"], found["space"])
+    learnt = _learnt_restored(found["learnt"], mean.size) if "learnt" in found else None
+    return UnitState(FilterState(found["time_ns"], posterior, learnt), found["digest"], found["space"])
+
+
+def _learnt_described(learnt: Learnt) -> dict[str, object]:
+    arrays = {"inputs": learnt.inputs, "first_inputs": learnt.first_inputs, **vars(learnt.model)}
+    return {"turn": learnt.turn, **{name: _exact(array) for name, array in arrays.items()}}
+
+
+def _learnt_restored(found: Mapping[str, Any], n: int) -> Learnt:
+    value = _floats(found["value"])
+    slope, rest = _floats(found["slope"]).reshape(-1, n), _floats(found["rest"]).reshape(-1, value.size)
+    model = Affine(_floats(found["center"]), value, slope, rest)
+    return Learnt(_floats(found["inputs"]), _floats(found["first_inputs"]), model, int(found["turn"]))
 
 
 def _exact(array: Floats) -> str:

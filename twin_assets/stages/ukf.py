@@ -10,24 +10,28 @@ more: units do not know each other, rows before the change stay.
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
-from twin_assets.model import Floats, PredictiveModel
+from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.settings import coefficients_of, settings_of
-from twin_assets.stages.states import UnitState, start_state, state_of_row, states_after, states_metadata, states_of
+from twin_assets.stages.states import UnitState, start_state, state_of_row, states_metadata, states_of
 from twin_assets.stages.tables import Progress, Table, located, no_progress
+from twin_assets.stages.ukf_rows import Row, record, rows_of, state_frame
 
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
 ALGORITHM = "2"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
+
+BLOCK = 36
+"""After so many rows of a window nothing is taken over from the rows before but the posterior."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +51,6 @@ class UkfResult:
     kept: int
     assimilated: int
     model_runs: int
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One observation as the filter takes it.
-
-    Attributes:
-        time_ns: its time.
-        values: (m,) NaN where nothing is to be assimilated.
-        reasons: (m,) why not, "" where it is.
-        inputs: (p,) NaN where unknown.
-    """
-
-    time_ns: int
-    values: Floats
-    reasons: tuple[str, ...]
-    inputs: Floats
-
-    def digest(self, before: bytes) -> bytes:
-        """The running digest after this row."""
-        running = hashlib.sha256(before)
-        running.update(self.time_ns.to_bytes(8, "little", signed=True))
-        for array in (self.values, self.inputs):
-            # NaN has many bit patterns; adding zero also makes one of both zeros.
-            running.update(np.where(np.isnan(array), np.nan, array + 0.0).astype("<f8").tobytes())
-        running.update("\0".join(self.reasons).encode())
-        return running.digest()
 
 
 @dataclass(frozen=True)
@@ -97,13 +74,28 @@ class _Plan:
         rows: its observations in order.
         digests: due after each row, hex.
         kept: its rows of the existing table that stay, a prefix.
+        handed_on: state after the existing table's last row.
     """
 
     unit: str
     start: UnitState
-    rows: list[_Row]
+    rows: list[Row]
     digests: list[str]
     kept: pd.DataFrame
+    handed_on: UnitState | None = None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What was done for one unit.
+
+    Attributes:
+        records: rows computed.
+        end: state after its last row.
+    """
+
+    records: list[dict[str, object]]
+    end: UnitState
 
 
 def assimilate(
@@ -144,12 +136,14 @@ def assimilate(
     plans = [_plan(engine, unit, starts[unit], observations, existing) for unit in names]
     total = sum(len(plan.rows) - len(plan.kept) for plan in plans)
     counted = _counted(progress, total)
-    computed = [_frame(spec, list(_steps(engine, plan, counted))) for plan in plans]
+    runs = [_run(engine, plan, counted) for plan in plans]
+    computed = [state_frame(spec, run.records) for run in runs]
     parts = [part for plan, new in zip(plans, computed, strict=True) for part in (plan.kept, new) if len(part)]
-    frame = pd.concat(parts, ignore_index=True) if parts else _frame(spec, [])
+    frame = pd.concat(parts, ignore_index=True) if parts else state_frame(spec, [])
+    ends = {plan.unit: run.end for plan, run in zip(plans, runs, strict=True)}
     return UkfResult(
         frame=frame,
-        metadata={**states_metadata(states_after(frame, starts, starts)), FINGERPRINT: engine.fingerprint},
+        metadata={**states_metadata(starts | ends), FINGERPRINT: engine.fingerprint},
         kept=len(frame) - total,
         assimilated=total,
         model_runs=sum(int(new["model_runs"].sum()) for new in computed),
@@ -169,6 +163,7 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
         ],
         "measurements": [part.model_dump(mode="json", include={"name", "noise_std"}) for part in spec.measurements],
         "gate_probability": spec.checks.gate_probability,
+        "filter": spec.filter.model_dump(mode="json"),
         "fmu": fmu_sha256,
         "algorithm": ALGORITHM,
     }
@@ -176,16 +171,17 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
 
 
 def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFrame, existing: Table | None) -> _Plan:
-    rows = _rows(engine.spec, observations[observations["unit"] == unit])
+    rows = rows_of(engine.spec, observations[observations["unit"] == unit])
     running = hashlib.sha256(f"{engine.fingerprint}\0{start.digest}\0{unit}".encode()).digest()
     digests = []
     for row in rows:
         running = row.digest(running)
         digests.append(running.hex())
     if existing is None or existing.frame.empty:
-        return _Plan(unit, start, rows, digests, _frame(engine.spec, []))
+        return _Plan(unit, start, rows, digests, state_frame(engine.spec, []))
     found = existing.frame[existing.frame["unit"] == unit]
-    return _Plan(unit, start, rows, digests, found.iloc[: _common(list(found["digest"]), digests)])
+    kept = found.iloc[: _common(list(found["digest"]), digests)]
+    return _Plan(unit, start, rows, digests, kept, states_of(existing.metadata).get(unit))
 
 
 def _common(found: list[str], due: list[str]) -> int:
@@ -196,68 +192,39 @@ def _common(found: list[str], due: list[str]) -> int:
     return 0
 
 
-def _rows(spec: TwinSpec, observations: pd.DataFrame) -> list[_Row]:
-    names = [part.name for part in spec.measurements]
-    time_ns = pd.DatetimeIndex(observations["time"]).as_unit("ns").asi8
-    values = observations[names].to_numpy(dtype=np.float64)
-    inputs = observations[[part.name for part in spec.inputs]].to_numpy(dtype=np.float64)
-    reasons = observations[[f"{name}_reason" for name in names]].to_numpy(dtype=object)
-    blind = np.isnan(inputs).any(axis=1)
-    # Without its inputs the model says nothing: whatever was measured then cannot be compared.
-    reasons = np.where(blind[:, np.newaxis] & (reasons == ""), "input", reasons)
-    values = np.where(blind[:, np.newaxis], np.nan, values)
-    return [_Row(int(time_ns[i]), values[i], tuple(reasons[i]), inputs[i]) for i in range(len(observations))]
-
-
-def _steps(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> Iterator[dict[str, object]]:
+def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
     """The rows that are still to be computed, one after the other."""
-    done = len(plan.kept)
-    state = (state_of_row(plan.kept.iloc[-1], plan.start.space) if done else plan.start).state
-    for row, digest in zip(plan.rows[done:], plan.digests[done:], strict=True):
+    done, records = len(plan.kept), []
+    first, state = _resumed(plan) if done else (0, plan.start.state)
+    for number, (row, digest) in enumerate(zip(plan.rows[first:], plan.digests[first:], strict=True), first):
+        if number % BLOCK == 0:
+            state = replace(state, learnt=None)
         step = _step(engine, plan.unit, state, row)
-        yield _record(engine.spec, plan.unit, row, step, digest)
         state = step.state
-        counted()
+        if number >= done:
+            records.append(record(engine.spec, plan.unit, row, step, digest))
+            counted()
+    return _Run(records, UnitState(state, plan.digests[-1], plan.start.space))
 
 
-def _step(engine: _Engine, unit: str, state: FilterState, row: _Row) -> Step:
+def _resumed(plan: _Plan) -> tuple[int, FilterState]:
+    """The row to go on with, and the state before it.
+
+    A row holds the posterior, not what was learnt of the model. Where the table's own state is not that of the last
+    row to be kept, the rows since the model was last looked at in full are computed once more, and come out the same.
+    """
+    done = len(plan.kept)
+    if plan.handed_on is not None and plan.handed_on.digest == plan.digests[done - 1]:
+        return done, plan.handed_on.state
+    first = done - done % BLOCK
+    return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space).state if first else plan.start.state
+
+
+def _step(engine: _Engine, unit: str, state: FilterState, row: Row) -> Step:
     # Where an input is unknown nothing is compared, and the model is not run: any finite number will do.
     inputs = np.nan_to_num(row.inputs, nan=0.0)
     with located(unit, row.time_ns):
         return filter_step(state, row.time_ns, row.values, inputs, engine.model, engine.coefficients, engine.settings)
-
-
-def _record(spec: TwinSpec, unit: str, row: _Row, step: Step, digest: str) -> dict[str, object]:
-    record: dict[str, object] = {
-        "unit": unit,
-        "time": row.time_ns,
-        "state_mean": np.array(step.posterior.mean),
-        "state_cov": step.posterior.cov.reshape(-1),
-        "state_root": step.posterior.root.reshape(-1),
-    }
-    for i, part in enumerate(spec.measurements):
-        record[f"{part.name}_innovation"] = step.innovation[i]
-        record[f"{part.name}_innovation_std"] = step.innovation_std[i]
-        record[f"{part.name}_reason"] = row.reasons[i] or step.reasons[i]
-    return record | {
-        "nis": step.nis,
-        "dof": step.dof,
-        "method": step.method,
-        "model_runs": step.model_runs,
-        "digest": digest,
-    }
-
-
-def _frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFrame:
-    """The ukf_state table of some rows, with its columns and their types also where there are none."""
-    types = {"unit": "str", "time": "int64", "state_mean": "object", "state_cov": "object", "state_root": "object"}
-    for part in spec.measurements:
-        types |= {f"{part.name}_innovation": "float64", f"{part.name}_innovation_std": "float64"}
-        types[f"{part.name}_reason"] = "str"
-    types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64", "digest": "str"}
-    frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})
-    frame["time"] = pd.to_datetime(frame["time"], utc=True, unit="ns")
-    return frame
 
 
 def _counted(progress: Progress, total: int) -> Callable[[], None]:

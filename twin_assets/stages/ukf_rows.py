@@ -1,0 +1,89 @@
+"""The rows of the filter: what an observation is to it, and what it leaves in the ukf_state table.
+
+Belongs here: from the observations table to values, from steps to the ukf_state table. What is between is ``ukf``'s.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from twin_assets.estimation import Step
+from twin_assets.model import Floats
+from twin_assets.spec import TwinSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One observation as the filter takes it.
+
+    Attributes:
+        time_ns: its time.
+        values: (m,) NaN where nothing is to be assimilated.
+        reasons: (m,) why not, "" where it is.
+        inputs: (p,) NaN where unknown.
+    """
+
+    time_ns: int
+    values: Floats
+    reasons: tuple[str, ...]
+    inputs: Floats
+
+    def digest(self, before: bytes) -> bytes:
+        """The running digest after this row."""
+        running = hashlib.sha256(before)
+        running.update(self.time_ns.to_bytes(8, "little", signed=True))
+        for array in (self.values, self.inputs):
+            # NaN has many bit patterns; adding zero also makes one of both zeros.
+            running.update(np.where(np.isnan(array), np.nan, array + 0.0).astype("<f8").tobytes())
+        running.update("\0".join(self.reasons).encode())
+        return running.digest()
+
+
+def rows_of(spec: TwinSpec, observations: pd.DataFrame) -> list[Row]:
+    """One unit's observations in order."""
+    names = [part.name for part in spec.measurements]
+    time_ns = pd.DatetimeIndex(observations["time"]).as_unit("ns").asi8
+    values = observations[names].to_numpy(dtype=np.float64)
+    inputs = observations[[part.name for part in spec.inputs]].to_numpy(dtype=np.float64)
+    reasons = observations[[f"{name}_reason" for name in names]].to_numpy(dtype=object)
+    blind = np.isnan(inputs).any(axis=1)
+    # Without its inputs the model says nothing: whatever was measured then cannot be compared.
+    reasons = np.where(blind[:, np.newaxis] & (reasons == ""), "input", reasons)
+    values = np.where(blind[:, np.newaxis], np.nan, values)
+    return [Row(int(time_ns[i]), values[i], tuple(reasons[i]), inputs[i]) for i in range(len(observations))]
+
+
+def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict[str, object]:
+    """What one step leaves behind, by column."""
+    found: dict[str, object] = {
+        "unit": unit,
+        "time": row.time_ns,
+        "state_mean": np.array(step.posterior.mean),
+        "state_cov": step.posterior.cov.reshape(-1),
+        "state_root": step.posterior.root.reshape(-1),
+    }
+    for i, part in enumerate(spec.measurements):
+        found[f"{part.name}_innovation"] = step.innovation[i]
+        found[f"{part.name}_innovation_std"] = step.innovation_std[i]
+        found[f"{part.name}_reason"] = row.reasons[i] or step.reasons[i]
+    return found | {
+        "nis": step.nis,
+        "dof": step.dof,
+        "method": step.method,
+        "model_runs": step.model_runs,
+        "digest": digest,
+    }
+
+
+def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFrame:
+    """The ukf_state table of some rows, with its columns and their types also where there are none."""
+    types = {"unit": "str", "time": "int64", "state_mean": "object", "state_cov": "object", "state_root": "object"}
+    for part in spec.measurements:
+        types |= {f"{part.name}_innovation": "float64", f"{part.name}_innovation_std": "float64"}
+        types[f"{part.name}_reason"] = "str"
+    types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64", "digest": "str"}
+    frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})
+    frame["time"] = pd.to_datetime(frame["time"], utc=True, unit="ns")
+    return frame
