@@ -26,7 +26,8 @@ def curved(b: Floats) -> Floats:
 
 def kinked(b: Floats) -> Floats:
     """Beyond 0.5 the last output falls away as a roller's speed does when it slips."""
-    return linear(b) - np.where(b[:, :1] > 0.5, 40.0 * (b[:, :1] - 0.5), 0.0) * (np.arange(7) == 6)
+    fallen = np.where(b[:, :1] > 0.5, 40.0 * (b[:, :1] - 0.5), 0.0) * (np.arange(7) == 6)
+    return np.asarray(linear(b) - fallen, dtype=np.float64)
 
 
 def filtered(model: PredictiveModel, observations: Floats, coefficients: Coefficients, *, reuse: bool) -> list[Step]:
