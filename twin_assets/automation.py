@@ -17,7 +17,7 @@ from twin_assets.resources import Workbench, turns_folder
 from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
-from twin_assets.stages import OBSERVATIONS
+from twin_assets.stages import OBSERVATIONS, REFUSED
 from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.store import CONTENT
@@ -144,8 +144,12 @@ def _is_busy(instance: dg.DagsterInstance, spec: TwinSpec, home: Home | None) ->
 
 
 def _news(historian: Historian, bench: Workbench, spec: TwinSpec, windows: Sequence[Window]) -> str:
-    """Names what a run would find: where the historian stands, and what was made of these windows so far."""
+    """Names what a run would find: where the historian stands, what these windows hold, why they were refused."""
     arrived = historian.arrivals(resolve_units(spec, historian), channel_properties(spec)).cursor
-    made = [bench.store.metadata(spec.name, OBSERVATIONS, window.key) or {} for window in windows]
+    made = [
+        bench.store.metadata(spec.name, stage, window.key) or {}
+        for window in windows
+        for stage in (OBSERVATIONS, REFUSED)
+    ]
     digest = hashlib.sha256(" ".join(found.get(CONTENT, "") for found in made).encode()).hexdigest()
     return f"{windows[0].key}..{windows[-1].key} {arrived} {digest[:16]}"

@@ -11,7 +11,7 @@ The verdicts are pure functions (``stages.verdicts``); here they meet Dagster. T
   materialized by hand, without the checks, refuses what the checks refuse.
 
 What is refused is remembered in the store (stage ``refused``) with its verdicts, so that it is not tried again until
-its data changes.
+its data or the checks change; or until the window is over, where all that refused it was that it is live and stale.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +36,7 @@ from twin_assets.stages.verdicts import (
     finite,
     freshness,
     innovation_consistency,
+    judged_again,
     measured_enough,
     off_bounds,
     verdict_table,
@@ -91,7 +92,8 @@ def refused(verdicts: Sequence[Verdict]) -> str:
 
 def remember_refusal(store: Store, spec: TwinSpec, window: Window, verdicts: Sequence[Verdict]) -> None:
     """Keep the verdicts, so that the refusal is not taken for a crash and tried again for ever."""
-    store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), made_from(store, spec, REFUSED, window))
+    metadata = {**made_from(store, spec, REFUSED, window), **judged_again(verdicts)}
+    store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), metadata)
 
 
 def build_checks(twin: Twin) -> dg.AssetChecksDefinition:

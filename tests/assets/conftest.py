@@ -19,6 +19,7 @@ from twin_assets.historian import SqlHistorian
 from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.spec_file import Twin, load_twin
+from twin_assets.stages.live import pending_windows
 from twin_assets.stages.publish import published_properties
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
@@ -153,6 +154,12 @@ class Line:
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+
+    def pending(self) -> list[str]:
+        """Keys of the windows with something to do."""
+        with self.historian() as historian:
+            found = pending_windows(historian, self.store, self.twin.spec, self.grid, self.now)
+        return [window.key for window in found]
 
     def tables(self) -> dict[str, str]:
         """Digest of every file that the store keeps, by its path."""

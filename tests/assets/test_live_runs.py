@@ -12,6 +12,7 @@ from twin_assets.automation import build_schedules, build_sensor, job_name
 from twin_assets.resources import turns_folder
 from twin_assets.turns import Turns
 
+STAGES = ("telemetry", "observations", "ukf_state", "calibrated_coefficients", "virtual_sensors", "published")
 Line = Any  # conftest's, which cannot be imported
 Record = Callable[[str, str], pd.DataFrame]
 
@@ -127,6 +128,28 @@ def test_time_that_passed_is_news(line: Line, record: Record, instance: dg.Dagst
     line.now = pd.Timestamp("2026-01-05T04:00", tz="UTC")
     after = look(line, instance)
     assert windows(after) == ("2026-01-05", "2026-01-05")
+    assert isinstance(after, dg.RunRequest)
+    assert after.run_key != before.run_key
+
+
+def test_the_end_of_a_stale_window_is_news(
+    make_line: Callable[..., Line], record: Record, instance: dg.DagsterInstance
+) -> None:
+    """A window refused for staleness asks for a run when it is over, under a key of its own.
+
+    The run that refused it may have been asked for with the same samples and observations, as after a change of checks.
+    """
+    line = make_line({"inputs:": "checks: {max_age: 6h}\ninputs:"})
+    line.write(record("2026-01-01", "2026-01-01T10:00"))
+    line.now = pd.Timestamp("2026-01-01T20:00", tz="UTC")
+    line.materialize("2026-01-01", "2026-01-01", *STAGES[:-1], checks=False)
+    before = look(line, instance)
+    assert isinstance(before, dg.RunRequest)
+    line.materialize("2026-01-01", "2026-01-01")
+    assert "Nothing new" in str(look(line, instance))
+    line.now = pd.Timestamp("2026-01-02T00:00", tz="UTC")
+    after = look(line, instance)
+    assert windows(after) == ("2026-01-01", "2026-01-01")
     assert isinstance(after, dg.RunRequest)
     assert after.run_key != before.run_key
 

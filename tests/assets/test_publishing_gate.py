@@ -129,6 +129,22 @@ def test_silence_in_the_live_window_is_refused(make_line: MakeLine, record: Reco
     assert materialized(result, PUBLISHED) == [DAYS[0]]
 
 
+def test_a_stale_window_is_published_when_it_is_over(make_line: MakeLine, record: Record) -> None:
+    """Staleness ends with the window: nothing is pending before, then it is judged again and published."""
+    line = make_line({"inputs:": "checks: {max_age: 6h}\ninputs:"})
+    line.write(record("2026-01-01", "2026-01-02T12:00"))
+    line.now = pd.Timestamp("2026-01-02T20:00", tz="UTC")
+    assert not line.materialize(DAYS[0], DAYS[1]).success
+    assert line.pending() == line.pending() == []
+    line.now = pd.Timestamp("2026-01-03T00:00", tz="UTC")
+    assert line.pending() == [DAYS[1]]
+    result = line.materialize(DAYS[1], DAYS[1])
+    assert result.success
+    assert materialized(result, PUBLISHED) == [DAYS[1]]
+    assert set(line.published()["time"].dt.strftime("%Y-%m-%d")) == set(DAYS[:2])
+    assert line.pending() == []
+
+
 def test_every_check_tells_every_window(finished: tuple[Line, dg.ExecuteInProcessResult]) -> None:
     """All checks are told, each with a verdict a window and the numbers of the newest."""
     _, result = finished

@@ -30,6 +30,7 @@ from twin_assets.stages.states import previous_state
 from twin_assets.stages.tables import load
 from twin_assets.stages.telemetry import read_telemetry, resolve_units
 from twin_assets.stages.ukf import assimilate
+from twin_assets.stages.verdicts import JUDGE_AGAIN
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -244,6 +245,18 @@ def test_refused_window_is_settled(line: Line, recorded: Recorded) -> None:
     line.historian.write(recorded("2026-01-01 12:00", "2026-01-01 13:00"))
     line.run("2026-01-01 13:00", FLOW[:-1])
     assert line.pending("2026-01-01 13:00") == ["2026-01-01"]
+
+
+def test_refusal_for_staleness_ends_with_the_window(line: Line, recorded: Recorded) -> None:
+    """It is settled while the window is live, however often one looks, and is looked at again when that is over."""
+    day = line.grid.parse("2026-01-01")
+    line.historian.write(recorded("2026-01-01", "2026-01-01 12:00"))
+    line.run("2026-01-01 20:00", FLOW[:-1])
+    line.save(REFUSED, day, pd.DataFrame({"name": ["freshness"]}), {JUDGE_AGAIN: day.end.isoformat()})
+    assert line.pending("2026-01-01 20:00") == line.pending("2026-01-01 23:59") == []
+    assert line.pending("2026-01-02 00:00") == line.pending("2026-01-05 00:00") == ["2026-01-01"]
+    line.materialize(PUBLISHED, day, utc("2026-01-05"))
+    assert line.pending("2026-01-05 00:00") == []
 
 
 def test_observation_that_became_complete_is_pending(line: Line, recorded: Recorded) -> None:

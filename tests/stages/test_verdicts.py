@@ -8,10 +8,12 @@ import pytest
 
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.verdicts import (
+    JUDGE_AGAIN,
     Verdict,
     finite,
     freshness,
     innovation_consistency,
+    judged_again,
     measured_enough,
     off_bounds,
     verdict_table,
@@ -138,6 +140,16 @@ def test_only_a_live_window_must_be_fresh(make_spec: MakeSpec, day: Window) -> N
     assert freshness(spec, day, nothing, day.end).passed
     assert freshness(spec, day, nothing, day.start + pd.Timedelta("30min")).passed
     assert freshness(spec, day, nothing, day.start + pd.Timedelta("31min")).refuses
+
+
+def test_only_staleness_passes_by_itself(make_spec: MakeSpec, day: Window) -> None:
+    """A refusal for staleness alone is to be judged again when the window is over; with another reason it is not."""
+    spec = make_spec(checks={"max_age": "30min"})
+    stale = freshness(spec, day, coefficients((0, 1), (0, 1)), pd.Timestamp("2026-01-02 12:00", tz="UTC"))
+    good, bad, told = (innovation_consistency(spec, ukf_rows(nis, 3)) for nis in (3.0, 4.1, 1.0))
+    again = {JUDGE_AGAIN: day.end.isoformat()}
+    assert judged_again([good, stale, told]) == again
+    assert judged_again([good, stale, bad]) == judged_again([bad]) == judged_again([good, told]) == {}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

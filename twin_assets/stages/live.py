@@ -30,6 +30,7 @@ from twin_assets.stages.lineage import described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
 from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
 from twin_assets.stages.ukf import FINGERPRINT, fingerprint
+from twin_assets.stages.verdicts import JUDGE_AGAIN
 from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -52,9 +53,10 @@ def pending_windows(
 
     A window is pending when samples arrived in it that its telemetry does not hold, when an observation in it has
     become complete since, when a later stage is missing or stale (a crash in between, or an earlier window has another
-    final state now), when twin.yaml or the FMU say something else now, or when its results were neither published nor
-    refused. Every window after a pending one is to be
-    materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that range.
+    final state now), when twin.yaml or the FMU say something else now, when its results were neither published nor
+    refused, or when they were refused for being stale while the window was live, and it is over. Every window after a
+    pending one is to be materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that
+    range.
 
     Windows that begin after ``now`` are not pending yet.
     """
@@ -130,7 +132,7 @@ class _Search:
         pending = [window for window in suspects if self._is_pending(window, cursors.get(window), window in waited)]
         if not pending:
             later = [window for window in {**cursors, **waited} if window.start > current.start]
-            self._remember(arrivals.cursor, [*filter(self._is_open, suspects), *later])
+            self._remember(arrivals.cursor, [*filter(self._waits, suspects), *later])
         return pending
 
     def _unseen(self) -> tuple[Arrivals, dict[Window, None]]:
@@ -168,7 +170,7 @@ class _Search:
             return True
         if cursor is not None and telemetry[CURSOR] != str(cursor):
             return True
-        return self._is_stale(window) or self._is_complete_now(window)
+        return self._is_stale(window) or self._is_due(window)
 
     def _is_stale(self, window: Window) -> bool:
         if not all(is_current(self.store, self.spec, stage, window) for stage in COMPUTED):
@@ -179,16 +181,22 @@ class _Search:
                 return True
         return not any(is_current(self.store, self.spec, stage, window) for stage in (PUBLISHED, REFUSED))
 
-    def _is_complete_now(self, window: Window) -> bool:
-        until = self._open_until(window)
-        return until is not None and until <= self.now
+    def _is_due(self, window: Window) -> bool:
+        due = self._due(window)
+        return due is not None and due <= self.now
 
-    def _is_open(self, window: Window) -> bool:
-        return self._open_until(window) is not None
+    def _waits(self, window: Window) -> bool:
+        return self._due(window) is not None
 
-    def _open_until(self, window: Window) -> pd.Timestamp | None:
-        found = (self.store.metadata(self.spec.name, OBSERVATIONS, window.key) or {}).get(OPEN_UNTIL)
-        return None if found is None else pd.Timestamp(found)
+    def _due(self, window: Window) -> pd.Timestamp | None:
+        """When there is something to do though nothing arrives: an observation is complete, staleness is over."""
+        observed, refused = (
+            self.store.metadata(self.spec.name, stage, window.key) or {} for stage in (OBSERVATIONS, REFUSED)
+        )
+        times = [observed.get(OPEN_UNTIL)]
+        if JUDGE_AGAIN in refused and not is_current(self.store, self.spec, PUBLISHED, window):
+            times.append(refused[JUDGE_AGAIN])
+        return min((pd.Timestamp(time) for time in times if time is not None), default=None)
 
 
 def _newest_cursors(arrivals: Arrivals, grid: WindowGrid) -> dict[Window, int]:

@@ -14,6 +14,8 @@ from twin_assets.spec import CoefficientSpec, TwinSpec
 from twin_assets.windows import Window
 
 NOTHING = "No observations in this window: nothing to refuse."
+JUDGE_AGAIN = "judge_again"
+"""Metadata of a refusal: from when on (ISO time, UTC) the window is to be judged again, though nothing has changed."""
 # How near to a bound an interval counts as squeezed onto it, as a part of the range between the bounds.
 SQUEEZED = 0.01
 # A bound within so many prior standard deviations of the initial value is one where the coefficient may live.
@@ -30,6 +32,7 @@ class Verdict:
         description: for people: what was found, what was expected, what to do.
         metadata: the numbers.
         severity: whether a failure refuses publication (error) or only tells (warning).
+        holds_from: when a failed check will hold by itself; None if only other data or another twin.yaml make it hold.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Verdict:
     description: str
     metadata: Mapping[str, float | int | str] = field(default_factory=dict)
     severity: Literal["error", "warning"] = "error"
+    holds_from: pd.Timestamp | None = None
 
     @property
     def refuses(self) -> bool:
@@ -119,7 +123,8 @@ def off_bounds(spec: TwinSpec, coefficients: pd.DataFrame) -> Verdict:
 def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: pd.Timestamp) -> Verdict:
     """Whether the newest observation of a live window (one that holds ``now``) is young enough.
 
-    Off without ``checks.max_age``. In a window without observations the newest one is older than its start.
+    Off without ``checks.max_age``. In a window without observations the newest one is older than its start. A window
+    that is no longer live need not be fresh: the refusal ends with the window.
     """
     name = "freshness"
     max_age = spec.checks.max_age
@@ -133,7 +138,7 @@ def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: p
     if age_s <= max_age.total_seconds():
         return Verdict(name, passed=True, description=found, metadata=numbers)
     advice = " Look at what feeds the historian."
-    return Verdict(name, passed=False, description=found + advice, metadata=numbers)
+    return Verdict(name, passed=False, description=found + advice, metadata=numbers, holds_from=window.end)
 
 
 def finite(coefficients: pd.DataFrame, virtual_sensors: pd.DataFrame) -> Verdict:
@@ -186,6 +191,13 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
             "description": pd.Series([verdict.description for verdict in rows], dtype="str"),
         }
     )
+
+
+def judged_again(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Metadata of a refusal: when everything that refuses will hold by itself; empty if something never will."""
+    times = [verdict.holds_from for verdict in verdicts if verdict.refuses]
+    known = [time for time in times if time is not None]
+    return {JUDGE_AGAIN: max(known).isoformat()} if known and len(known) == len(times) else {}
 
 
 def _quantile(dof: "pd.Series[int]", chance: float) -> "pd.Series[float]":
