@@ -68,6 +68,17 @@ def test_nothing_written_is_none(store: Store) -> None:
     assert store.read_many("pump", "telemetry", ["k"]).empty
 
 
+def test_removed_is_as_if_never_written(store: Store) -> None:
+    """A table is gone, the others stay; to remove what is not there is no error."""
+    for key in ("a", "b"):
+        store.write("pump", "s", key, table(), {})
+    store.remove("pump", "s", "a")
+    store.remove("pump", "s", "a")
+    store.remove("pump", "nowhere", "a")
+    assert store.read("pump", "s", "a") is None
+    assert store.keys("pump", "s") == ("b",)
+
+
 def test_equal_content_has_equal_bytes(store: Store) -> None:
     """How a frame came about (read back, joined of pieces, other string and NaN representations) does not show."""
     store.write("pump", "s", "a", table(), {"x": "1", "y": "2"})
@@ -134,6 +145,8 @@ def test_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("in the way")
     with pytest.raises(TwinError, match=r"store.*cannot be written"):
         Store(tmp_path / "store").write("pump", "s", "a", table(), {})
+    with pytest.raises(TwinError, match=r"store.*cannot be removed"):
+        Store(tmp_path / "store").remove("pump", "s", "a")
 
 
 def test_abandoned_files_are_swept(store: Store) -> None:

@@ -12,6 +12,7 @@ The verdicts are pure functions (``stages.verdicts``); here they meet Dagster. T
 
 What is refused is remembered in the store (stage ``refused``) with its verdicts, so that it is not tried again until
 its data or the checks change; or until the window is over, where all that refused it was that it is live and stale.
+What it had published before it was refused is withdrawn from the historian.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,26 +21,24 @@ import dagster as dg
 import pandas as pd
 
 from twin_assets.errors import TwinError
+from twin_assets.historian import Historian
 from twin_assets.resources import Workbench, mended_by_users
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
     OBSERVATIONS,
-    REFUSED,
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
-from twin_assets.stages.lineage import made_from
+from twin_assets.stages.publish import refuse_window
 from twin_assets.stages.verdicts import (
     Verdict,
     finite,
     freshness,
     innovation_consistency,
-    judged_again,
     measured_enough,
     off_bounds,
-    verdict_table,
 )
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
@@ -90,10 +89,18 @@ def refused(verdicts: Sequence[Verdict]) -> str:
     return " ".join(f"{verdict.name}: {verdict.description}" for verdict in verdicts if verdict.refuses)
 
 
-def remember_refusal(store: Store, spec: TwinSpec, window: Window, verdicts: Sequence[Verdict]) -> None:
-    """Keep the verdicts, so that the refusal is not taken for a crash and tried again for ever."""
-    metadata = {**made_from(store, spec, REFUSED, window), **judged_again(verdicts)}
-    store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), metadata)
+def refuse(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    bench: Workbench,
+    historian: Historian,
+    spec: TwinSpec,
+    window: Window,
+    verdicts: Sequence[Verdict],
+) -> None:
+    """Keep a refusal, withdraw what the window had published, and log how much that was."""
+    withdrawn = refuse_window(historian, bench.store, spec, window, verdicts)
+    if withdrawn:
+        context.log.warning("window %s: %d samples that it had published were withdrawn", window.key, withdrawn)
 
 
 def build_checks(twin: Twin) -> dg.AssetChecksDefinition:
@@ -106,7 +113,9 @@ def build_checks(twin: Twin) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=f"{spec.name}__checks", specs=specs, can_subset=True)
     def checks(
-        context: dg.AssetCheckExecutionContext, bench: dg.ResourceParam[Workbench]
+        context: dg.AssetCheckExecutionContext,
+        bench: dg.ResourceParam[Workbench],
+        historian: dg.ResourceParam[Historian],
     ) -> Iterator[dg.AssetCheckResult]:
         with mended_by_users():
             bench.turns.take(spec.name)
@@ -115,7 +124,7 @@ def build_checks(twin: Twin) -> dg.AssetChecksDefinition:
             }
             for key, verdicts in judged.items():
                 if refused(verdicts):
-                    remember_refusal(bench.store, spec, WindowGrid.of(spec).parse(key), verdicts)
+                    refuse(context, bench, historian, spec, WindowGrid.of(spec).parse(key), verdicts)
         all_refused = bool(judged) and all(refused(verdicts) for verdicts in judged.values())
         selected = {key.name for key in context.op_execution_context.selected_asset_check_keys}
         for name in CHECKS:

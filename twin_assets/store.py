@@ -61,6 +61,23 @@ class Store:
             ) from error
         return content
 
+    def remove(self, twin: str, stage: str, key: str) -> None:
+        """Take a table away for good; none is no error.
+
+        Raises:
+            TwinError: if the folder cannot be written.
+        """
+        path = self.path(twin, stage, key)
+        try:
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _flush_folder(path.parent)
+        except OSError as error:
+            raise TwinError(
+                f"{path}: the table cannot be removed ({error.strerror or error})."
+                " Expected a folder that you may write to; mend it and run again."
+            ) from error
+
     def read(self, twin: str, stage: str, key: str) -> pd.DataFrame | None:
         """A table; None where none was written.
 

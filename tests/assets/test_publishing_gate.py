@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from twin_assets.checks import CHECKS, FRESHNESS, MEASURED_ENOUGH
+from twin_assets.spec_file import load_twin
 from twin_assets.stages import CALIBRATED_COEFFICIENTS, PUBLISHED, REFUSED, VIRTUAL_SENSORS
 from twin_assets.stages.live import pending_windows
 
@@ -20,13 +21,22 @@ MakeLine = Callable[..., Line]
 
 @pytest.fixture
 def spoilt(make_line: MakeLine, record: Record) -> Line:
-    """Three days, of which the second measured nothing that the model can explain: speeds jump by 100 noise_std."""
+    """Three days, of which the second measured nothing that the model can explain."""
     line = make_line()
-    samples = record("2026-01-01", "2026-01-04")
+    line.write(jumping(record("2026-01-01", "2026-01-04")))
+    return line
+
+
+def jumping(samples: pd.DataFrame) -> pd.DataFrame:
+    """The same with speeds that jump by 100 noise_std on the second day."""
     jumps = samples["property"].str.startswith("Roller") & (samples["time"].dt.day == 2)
     sign = np.where(samples["time"].dt.hour % 4 == 0, 1.0, -1.0) * np.where(samples["property"] == "Roller3_w", 1, -1)
-    line.write(samples.assign(value=samples["value"] + jumps * sign * 0.1))
-    return line
+    return samples.assign(value=samples["value"] + jumps * sign * 0.1)
+
+
+def days(published: pd.DataFrame) -> list[str]:
+    """The days that hold any published sample."""
+    return sorted(set(published["time"].dt.strftime("%Y-%m-%d")))
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str | None, str]:
@@ -116,6 +126,62 @@ def test_corrected_data_is_published(spoilt: Line, record: Record) -> None:
     assert result.success
     assert all(evaluation.passed for evaluation in checks(result).values())
     assert set(spoilt.published()["time"].dt.strftime("%Y-%m-%d")) == set(DAYS[:3])
+
+
+@pytest.mark.parametrize("last", [DAYS[1], DAYS[2]])
+def test_what_was_published_is_withdrawn_when_it_is_refused(materialized: Line, record: Record, last: str) -> None:
+    """Late data spoils a day that was published: its samples leave the historian, and no others.
+
+    Whether that day is alone in the run, which then ends at the checks, or has good days beside it. Put right, it is
+    published as if nothing had been.
+    """
+    line = materialized
+    before, measured = line.published(), record("2026-01-01", "2026-01-05")
+    line.write(jumping(measured))
+    result = line.materialize(DAYS[1], last)
+    assert not result.success
+    assert ("line__published" in failures(result)) == (last != DAYS[1])
+    assert days(line.published()) == [DAYS[0], DAYS[2], DAYS[3]]
+    assert line.store.keys("line", PUBLISHED) == (DAYS[0], DAYS[2], DAYS[3])
+    with line.historian() as historian:
+        names = tuple(measured["property"].unique())
+        kept = historian.read(("line",), names, measured["time"].min(), line.now)
+    assert len(kept) == len(measured)
+    line.write(measured)
+    assert line.materialize(DAYS[1], DAYS[3]).success
+    pd.testing.assert_frame_equal(line.published(), before)
+    assert line.store.keys("line", REFUSED) == ()
+
+
+def test_other_checks_withdraw_what_they_refuse(make_line: MakeLine, record: Record) -> None:
+    """A day that a lenient twin.yaml had let pass leaves the historian when a stricter one is asked."""
+    line = make_line({"inputs:": "checks: {max_gated_fraction: 1.0}\ninputs:"})
+    line.write(jumping(record("2026-01-01", "2026-01-04")))
+    assert line.materialize(DAYS[0], DAYS[2]).success
+    assert days(line.published()) == list(DAYS[:3])
+    text = line.twin.path.read_text()
+    line.twin.path.write_text(text.replace("max_gated_fraction: 1.0", "max_gated_fraction: 0.5"))
+    line.twin = load_twin("line", line.twin.path.parents[1])
+    assert line.pending() == list(DAYS[:3])
+    assert not line.materialize(DAYS[0], DAYS[2]).success
+    assert days(line.published()) == [DAYS[0], DAYS[2]]
+    assert line.pending() == []
+
+
+def test_observations_that_move_take_their_results_along(make_line: MakeLine, record: Record) -> None:
+    """Without a grid late data moves the beginnings of observations: results stay at no time that no longer exists."""
+    line, whole = (make_line({"align: {every: 2h}": "align: {tolerance: 20min}"}) for _ in range(2))
+    samples = record("2026-01-01", "2026-01-02")
+    early = samples[samples["property"] == "Roller9_w"]
+    early = early.assign(time=early["time"] + pd.Timedelta("1h50min"))
+    line.write(samples[samples["property"] != "Roller9_w"])
+    assert line.materialize(DAYS[0], DAYS[0]).success
+    line.write(early)
+    assert line.materialize(DAYS[0], DAYS[0]).success
+    whole.write(pd.concat([samples[samples["property"] != "Roller9_w"], early]))
+    assert whole.materialize(DAYS[0], DAYS[0]).success
+    assert "10:00" not in set(line.published()["time"].dt.strftime("%H:%M"))
+    pd.testing.assert_frame_equal(line.published(), whole.published())
 
 
 def test_silence_in_the_live_window_is_refused(make_line: MakeLine, record: Record) -> None:

@@ -92,6 +92,39 @@ SqlHistorian.sqlite(Path({str(path)!r})).write_all(chunks())
     assert stored(path) == 0
 
 
+def test_a_replacement_that_fails_changes_nothing(path: Path, samples: Samples) -> None:
+    """An error after the old samples were deleted, before the new ones are there: the old ones are there again."""
+    day = (pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-01-02", tz="UTC"))
+
+    def broken(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO samples"):
+            raise KeyError("a broken disk")
+
+    with SqlHistorian.sqlite(path, clock=now) as historian:
+        historian.write(samples("2026-01-01T10:00", "2026-01-01T11:00"))
+        before = historian.arrivals(UNITS, PROPERTIES)
+        event.listen(historian._engine, "before_cursor_execute", broken)
+        with pytest.raises(KeyError):
+            historian.replace(UNITS, PROPERTIES, *day, samples("2026-01-01T12:00"))
+    with SqlHistorian.sqlite(path, clock=now) as historian:
+        assert historian.read(UNITS, PROPERTIES, START, END)["time"].dt.hour.tolist() == [10, 11]
+        assert historian.arrivals(UNITS, PROPERTIES).cursor == before.cursor
+
+
+def test_withdrawing_nothing_needs_no_turn(path: Path, samples: Samples) -> None:
+    """Where nothing is to be withdrawn nobody is waited for: another writer at work is no hindrance."""
+    with SqlHistorian.sqlite(path, clock=now, busy_timeout_s=0.05) as historian:
+        historian.write(samples("2026-01-01"))
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        empty = samples().iloc[:0]
+        assert historian.replace(UNITS, PROPERTIES, pd.Timestamp("2026-01-02", tz="UTC"), END, empty).withdrawn == 0
+        with pytest.raises(HistorianError, match="too long"):
+            historian.replace(UNITS, PROPERTIES, START, END, empty)
+        other.execute("ROLLBACK")
+        assert historian.replace(UNITS, PROPERTIES, START, END, empty).withdrawn == 1
+
+
 def test_a_newer_schema_is_refused(path: Path) -> None:
     """A file of a later version is neither read wrongly nor changed."""
     SqlHistorian.sqlite(path).close()

@@ -9,15 +9,13 @@ import dagster as dg
 import pandas as pd
 
 from twin_assets.assets.windowed import Tables, windowed_asset, windows_of
-from twin_assets.checks import REFUSED_VERDICT, judge, refused, remember_refusal
-from twin_assets.errors import TwinError
+from twin_assets.checks import REFUSED_VERDICT, judge, refuse, refused
 from twin_assets.historian import Historian
 from twin_assets.progress import within_window
 from twin_assets.resources import Workbench, mended_by_users
 from twin_assets.spec_file import Twin
 from twin_assets.stages import CALIBRATED_COEFFICIENTS, PUBLISHED, VIRTUAL_SENSORS
-from twin_assets.stages.lineage import made_from
-from twin_assets.stages.publish import published_samples
+from twin_assets.stages.publish import publish_window, published_samples
 from twin_assets.windows import Window
 
 COLUMNS = (
@@ -27,7 +25,6 @@ COLUMNS = (
     ("first_time", "timestamp", "UTC"),
     ("last_time", "timestamp", "UTC"),
 )
-REJECTIONS_TOLD = 3
 
 
 def published_asset(twin: Twin) -> dg.AssetsDefinition:
@@ -40,7 +37,8 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
         deps=[dg.AssetKey([spec.name, stage]) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)],
         kinds=frozenset({"sqlite"}),
         description="Results that passed the checks, in the historian: `<coefficient>`, `<virtual sensor>` and"
-        " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written.",
+        " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written."
+        " A window's results take the place of what it published before; a refused one withdraws it.",
         columns=COLUMNS,
         # A refused window is not materialized: those that pass are reported one by one, and no output for all of them.
         output_required=False,
@@ -59,7 +57,7 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
                 verdicts = judge(bench.store, spec, window, bench.now)
                 if reason := refused(verdicts):
                     reasons[window.key] = reason
-                    remember_refusal(bench.store, spec, window, verdicts)
+                    refuse(context, bench, historian, spec, window, verdicts)
                 else:
                     yield publish(tables, historian, window)
                 within_window(bench.progress, PUBLISHED, number, len(windows))(1, 1)
@@ -71,30 +69,22 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
 
 
 def publish(tables: Tables, historian: Historian, window: Window) -> dg.AssetMaterialization:
-    """Write one window's results to the historian, then note in the store that it was done.
+    """Write one window's results to the historian, and tell Dagster.
 
     Raises:
         TwinError: if the historian does not take some of them.
     """
-    spec, store = tables.spec, tables.bench.store
-    results = (tables.read(stage, window) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS))
-    samples = published_samples(spec, *results)
-    report = historian.write(samples)
-    if len(report.rejected):
-        raise TwinError(_rejected(window, report.rejected))
-    summary = written(samples)
-    store.write(spec.name, PUBLISHED, window.key, summary, made_from(store, spec, PUBLISHED, window))
+    spec = tables.spec
+    samples = published_samples(
+        spec, *(tables.read(stage, window) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS))
+    )
+    report = publish_window(historian, tables.bench.store, spec, window, samples)
+    counts = {"samples": report.written, "withdrawn": report.withdrawn, "properties": samples["property"].nunique()}
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey([spec.name, PUBLISHED]),
         partition=window.key,
-        metadata={"samples": report.written, "properties": len(summary), **_times(samples)},
+        metadata={**counts, **_times(samples)},
     )
-
-
-def written(samples: pd.DataFrame) -> pd.DataFrame:
-    """What was written, a row for each unit and property."""
-    times = samples.groupby(["unit", "property"], sort=True)["time"]
-    return times.agg(samples="size", first_time="min", last_time="max").reset_index()
 
 
 def refusal(reasons: Mapping[str, str], windows: int) -> str:
@@ -110,9 +100,3 @@ def _times(samples: pd.DataFrame) -> dict[str, dg.TimestampMetadataValue]:
         "first_time": dg.MetadataValue.timestamp(samples["time"].min().timestamp()),
         "last_time": dg.MetadataValue.timestamp(samples["time"].max().timestamp()),
     }
-
-
-def _rejected(window: Window, rejected: pd.DataFrame) -> str:
-    some = rejected.head(REJECTIONS_TOLD)
-    told = "; ".join(f"{row['unit']} {row['property']} at {row['time']}: {row['reason']}" for _, row in some.iterrows())
-    return f"window {window.key}: the historian did not take {len(rejected)} samples, for example {told}."

@@ -31,15 +31,17 @@ class WriteReport:
         written: samples taken; those that were there already with the same value included.
         rejected: SAMPLE_COLUMNS and ``reason``, indexed like the samples that were handed in; empty when everything
             was taken.
+        withdrawn: samples that are no longer there; ``write`` withdraws none.
     """
 
     written: int
     rejected: pd.DataFrame
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What has arrived since a cursor: new samples and corrected ones, whatever their sample time.
+    """What has arrived since a cursor: new samples, corrected ones and withdrawals, whatever their sample time.
 
     Attributes:
         cursor: position of the newest arrival in the units and properties asked for, ``since`` where nothing arrived;
@@ -47,7 +49,8 @@ class Arrivals:
         buckets: one row per hour of sample time in which something arrived, ordered by time, with columns
             ``start``, ``end`` (datetime64[ns, UTC], the hour, half-open),
             ``cursor`` (int64, the newest position in it),
-            ``samples`` (int64, how many samples the hour has received in all, corrections counted again).
+            ``samples`` (int64, how many samples the hour has received in all, corrections counted again, withdrawn
+            ones not taken off).
     """
 
     cursor: int
@@ -93,8 +96,32 @@ class Historian(Protocol):
         """
         ...
 
+    def replace(
+        self,
+        units: tuple[str, ...],
+        properties: tuple[str, ...],
+        start: pd.Timestamp,
+        end: pd.Timestamp,
+        samples: pd.DataFrame,
+    ) -> WriteReport:
+        """Withdraw what units and properties hold in ``start <= time < end``, and store samples in its place.
+
+        One step for every reader, and for a crash: both or neither. Samples are taken or rejected as by ``write``;
+        those that are there already stay, and are no arrival. What is withdrawn is one, in its hour. Without samples
+        the range is only withdrawn; where there is nothing to withdraw either, nothing is written.
+
+        No read finds what was withdrawn: not ``read`` and ``latest``, nor ``units`` and ``properties`` when it was the
+        last sample. What becomes of it is the store's own: an SQL historian deletes the rows; one that cannot delete
+        single samples (IoT SiteWise) writes over them, with null values of quality BAD, which its reads pass over.
+
+        Raises:
+            TypeError: as ``write``.
+            ValueError: if a sample lies outside of what is replaced; nothing is changed then.
+        """
+        ...
+
     def arrivals(self, units: tuple[str, ...], properties: tuple[str, ...], since: int = 0) -> Arrivals:
-        """Where in sample time anything was written or changed since the cursor.
+        """Where in sample time anything was written, changed or withdrawn since the cursor.
 
         Writing again what is there is no arrival. Cost grows with the hours that hold samples, not with the samples.
         """

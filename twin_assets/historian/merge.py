@@ -1,14 +1,32 @@
 """How a write becomes samples and arrivals: stage, compare with what is there, keep what is new or differs.
 
+What is to replace a range is staged as well; what the range holds beside it goes.
+
 Belongs here: the statements inside a write transaction. They are set operations of the database, since a million rows
 compared one by one in Python would take minutes.
 """
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Delete, and_, delete, exists, func, insert, literal, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Select,
+    Update,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.sqlite import Insert as Upsert  # PostgreSQL's has the same methods
 from sqlalchemy.schema import CreateTable
 
@@ -30,10 +48,80 @@ def merge(connection: Connection, taken: pd.DataFrame, seq: int) -> None:
     connection.execute(CreateTable(staged, if_not_exists=True))
     for first in range(0, len(taken), CHUNK_ROWS):
         _stage(connection, taken.iloc[first : first + CHUNK_ROWS])
-        connection.execute(_drop_unchanged())
-        connection.execute(_add_arrivals(seq))
-        connection.execute(_add_samples())
+        _keep_staged(connection, seq)
     connection.execute(delete(staged))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of time of some series.
+
+    Attributes:
+        units: of these units
+        properties: these properties.
+        start_ns: first time.
+        end_ns: end, exclusive.
+    """
+
+    units: tuple[str, ...]
+    properties: tuple[str, ...]
+    start_ns: int
+    end_ns: int
+
+    @property
+    def holds(self) -> ColumnElement[bool]:
+        """Whether a row of ``samples`` lies in it."""
+        table = samples.c
+        return and_(table.series_id.in_(self._series()), table.time_ns >= self.start_ns, table.time_ns < self.end_ns)
+
+    @property
+    def touches(self) -> ColumnElement[bool]:
+        """Whether a row of ``arrival`` is about an hour that reaches into it."""
+        hours = (self.start_ns // HOUR_NS, (self.end_ns - 1) // HOUR_NS)
+        return and_(arrival.c.series_id.in_(self._series()), arrival.c.hour.between(*hours))
+
+    def _series(self) -> Select[tuple[int]]:
+        return select(series.c.id).where(series.c.unit.in_(self.units), series.c.property.in_(self.properties))
+
+
+def replace(connection: Connection, taken: pd.DataFrame, seq: int, stretch: Stretch) -> int:
+    """Store samples that ``rows.sift`` has taken, all of them in a stretch, in the place of all that it holds.
+
+    Args:
+        connection: inside a write transaction.
+        taken: SAMPLE_COLUMNS; staged at once, for what goes is what is not among them: a window's, not a recording's.
+        seq: position of this write among all writes.
+        stretch: what is replaced.
+
+    Returns:
+        how many samples went.
+    """
+    connection.execute(CreateTable(staged, if_not_exists=True))
+    connection.execute(delete(staged))
+    if len(taken):
+        _stage(connection, taken)
+    goes = and_(stretch.holds, ~exists().where(_same_sample()))
+    connection.execute(_mark_withdrawn(seq, stretch, goes))
+    withdrawn = connection.execute(delete(samples).where(goes)).rowcount
+    _keep_staged(connection, seq)
+    connection.execute(delete(staged))
+    return withdrawn
+
+
+def _keep_staged(connection: Connection, seq: int) -> None:
+    """Store what is staged, and mark what is new or differs as arrived."""
+    connection.execute(_drop_unchanged())
+    connection.execute(_add_arrivals(seq))
+    connection.execute(_add_samples())
+
+
+def _mark_withdrawn(seq: int, stretch: Stretch, goes: ColumnElement[bool]) -> Update:
+    """Mark the hours from which something goes; they have received no more samples than before."""
+    begin = arrival.c.hour * HOUR_NS
+    here = and_(
+        samples.c.series_id == arrival.c.series_id, samples.c.time_ns >= begin, samples.c.time_ns < begin + HOUR_NS
+    )
+    return update(arrival).where(stretch.touches, exists().where(here, goes)).values(seq=seq)
 
 
 def _stage(connection: Connection, chunk: pd.DataFrame) -> None:

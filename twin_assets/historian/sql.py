@@ -11,16 +11,17 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import URL, Connection, Row, Select, func, insert, inspect, make_url, select, update
+from sqlalchemy import URL, Connection, Row, Select, exists, func, insert, inspect, make_url, select, update
 from sqlalchemy.exc import ArgumentError
 
 from twin_assets.historian import schema
 from twin_assets.historian.base import QUALITIES, Arrivals, HistorianError, WriteReport
-from twin_assets.historian.merge import merge
+from twin_assets.historian.merge import Stretch, merge, replace
 from twin_assets.historian.rows import UTC_NS, Clock, empty_samples, sift, to_ns, utc_now
 from twin_assets.historian.sqlite import IMMEDIATE, explained, sqlite_engine, use_wal
 
 EXAMPLE_URL = "sqlite:////var/lib/twin/historian.sqlite"
+_HOLDS_ANY = exists().where(schema.samples.c.series_id == schema.series.c.id)
 
 
 class SqlHistorian:
@@ -66,12 +67,13 @@ class SqlHistorian:
 
     def units(self) -> tuple[str, ...]:
         """See Historian."""
+        query = select(schema.series.c.unit).where(_HOLDS_ANY).distinct()
         with self._transaction() as connection:
-            return tuple(sorted(connection.scalars(select(schema.series.c.unit).distinct())))
+            return tuple(sorted(connection.scalars(query)))
 
     def properties(self, unit: str) -> tuple[str, ...]:
         """See Historian."""
-        query = select(schema.series.c.property).where(schema.series.c.unit == unit)
+        query = select(schema.series.c.property).where(schema.series.c.unit == unit, _HOLDS_ANY)
         with self._transaction() as connection:
             return tuple(sorted(connection.scalars(query)))
 
@@ -112,6 +114,24 @@ class SqlHistorian:
                 rejected += [sifted.rejected] if len(sifted.rejected) else []
         return WriteReport(written, pd.concat(rejected[1:] or rejected))
 
+    def replace(
+        self,
+        units: tuple[str, ...],
+        properties: tuple[str, ...],
+        start: pd.Timestamp,
+        end: pd.Timestamp,
+        samples: pd.DataFrame,
+    ) -> WriteReport:
+        """See Historian. Rows are deleted, in the transaction that stores the new ones."""
+        stretch = Stretch(units, properties, to_ns(start), to_ns(end))
+        sifted = sift(samples, self._clock())
+        _refuse_outside(sifted.taken, units, properties, start, end)
+        if sifted.taken.empty and not self._holds(stretch):
+            return WriteReport(0, sifted.rejected)
+        with self._transaction(write=True) as connection:
+            withdrawn = replace(connection, sifted.taken, _next_seq(connection), stretch)
+        return WriteReport(len(sifted.taken), sifted.rejected, withdrawn)
+
     def arrivals(self, units: tuple[str, ...], properties: tuple[str, ...], since: int = 0) -> Arrivals:
         """See Historian."""
         table = schema.arrival.c
@@ -128,6 +148,10 @@ class SqlHistorian:
         start, end = (pd.to_datetime(edge * schema.HOUR_NS, utc=True).astype(UTC_NS) for edge in (hours, hours + 1))
         buckets = pd.DataFrame({"start": start, "end": end, "cursor": cursors, "samples": counts})
         return Arrivals(int(cursors.max(initial=since)), buckets)
+
+    def _holds(self, stretch: Stretch) -> bool:
+        with self._transaction() as connection:
+            return bool(connection.execute(select(exists().where(stretch.holds))).scalar_one())
 
     def _of_each_series(
         self, units: tuple[str, ...], properties: tuple[str, ...], query: Select[tuple[int, int, float]]
@@ -183,6 +207,20 @@ class SqlHistorian:
                 f"{self._path}: the historian has schema version {found}, expected {schema.SCHEMA_VERSION}."
                 " It was written by another version of twin-assets; use that version, or choose another home."
             )
+
+
+def _refuse_outside(
+    samples: pd.DataFrame, units: tuple[str, ...], properties: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp
+) -> None:
+    """Samples that replace something lie where it was: else a second call would not withdraw what the first wrote."""
+    inside = samples["unit"].isin(units) & samples["property"].isin(properties)
+    inside &= (samples["time"] >= start) & (samples["time"] < end)
+    if not inside.all():
+        first = samples[~inside].iloc[0]
+        raise ValueError(
+            f"{first['unit']} {first['property']} at {first['time']} lies outside of what is replaced: units"
+            f" {', '.join(units)}; properties {', '.join(properties)}; {start} to {end}"
+        )
 
 
 def _next_seq(connection: Connection) -> int:

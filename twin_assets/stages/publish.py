@@ -1,14 +1,27 @@
-"""published: results as samples for the historian, under properties of their own."""
+"""published: results as samples for the historian, under properties of their own; and how they come there and go.
 
-from collections.abc import Iterator
+A window has published its results, or it was refused and has published nothing. The store notes which (``published``,
+``refused``), the historian holds the samples. Killed at any moment, a window counts as settled only when it is: what
+was noted before is forgotten first, then the historian is changed in one step, then it is noted.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from twin_assets.errors import TwinError
-from twin_assets.historian.base import SAMPLE_COLUMNS
+from twin_assets.historian.base import SAMPLE_COLUMNS, Historian, WriteReport
+from twin_assets.historian.rows import empty_samples
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_names import PREDICTED, PUBLISHED_SUFFIXES
-from twin_assets.stages.telemetry import channel_properties
+from twin_assets.stages import PUBLISHED, REFUSED
+from twin_assets.stages.lineage import is_current, made_from
+from twin_assets.stages.telemetry import channel_properties, resolve_units
+from twin_assets.stages.verdicts import Verdict, judged_again, verdict_table
+from twin_assets.store import Store
+from twin_assets.windows import Window
+
+REJECTIONS_TOLD = 3
 
 
 def published_properties(spec: TwinSpec) -> dict[str, str]:
@@ -40,6 +53,71 @@ def published_samples(spec: TwinSpec, coefficients: pd.DataFrame, virtual_sensor
     samples["quality"] = "GOOD"
     ordered = samples.sort_values(["unit", "property", "time"], ignore_index=True)
     return ordered[list(SAMPLE_COLUMNS)]
+
+
+def publish_window(
+    historian: Historian, store: Store, spec: TwinSpec, window: Window, samples: pd.DataFrame
+) -> WriteReport:
+    """Put a window's samples in the place of all that it had published.
+
+    So what late data has moved to other times, or taken away, does not stay. Properties that the twin publishes no more
+    are left alone, as are units that it no longer has: by now they may be somebody else's.
+
+    Args:
+        historian: where they go.
+        store: where it is noted.
+        spec: names units and properties.
+        window: whose results they are.
+        samples: as ``published_samples`` gives them.
+
+    Raises:
+        TwinError: if the historian does not take some of them.
+    """
+    store.remove(spec.name, REFUSED, window.key)
+    report = _replace(historian, spec, window, samples)
+    if len(report.rejected):
+        raise TwinError(_rejected(window, report.rejected))
+    store.write(spec.name, PUBLISHED, window.key, written(samples), made_from(store, spec, PUBLISHED, window))
+    return report
+
+
+def refuse_window(
+    historian: Historian, store: Store, spec: TwinSpec, window: Window, verdicts: Sequence[Verdict]
+) -> int:
+    """Withdraw what a window had published, and keep the verdicts: a refusal is no crash, to be tried again for ever.
+
+    What was published while it was fresh stays when the same results are refused for being stale: time speaks against
+    going on, not against what was found.
+
+    Returns:
+        how many samples were withdrawn.
+    """
+    withdrawn = 0
+    if not (judged_again(verdicts) and is_current(store, spec, PUBLISHED, window)):
+        store.remove(spec.name, PUBLISHED, window.key)
+        # Also where nothing is noted as published: a run may have been killed before it was.
+        withdrawn = _replace(historian, spec, window, empty_samples()).withdrawn
+    metadata = {**made_from(store, spec, REFUSED, window), **judged_again(verdicts)}
+    store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), metadata)
+    return withdrawn
+
+
+def written(samples: pd.DataFrame) -> pd.DataFrame:
+    """What was written, a row for each unit and property."""
+    times = samples.groupby(["unit", "property"], sort=True)["time"]
+    return times.agg(samples="size", first_time="min", last_time="max").reset_index()
+
+
+def _replace(historian: Historian, spec: TwinSpec, window: Window, samples: pd.DataFrame) -> WriteReport:
+    units = tuple(sorted({*resolve_units(spec, historian), *samples["unit"]}))
+    properties = tuple(published_properties(spec).values())
+    return historian.replace(units, properties, window.start, window.end, samples)
+
+
+def _rejected(window: Window, rejected: pd.DataFrame) -> str:
+    some = rejected.head(REJECTIONS_TOLD)
+    told = "; ".join(f"{row['unit']} {row['property']} at {row['time']}: {row['reason']}" for _, row in some.iterrows())
+    return f"window {window.key}: the historian did not take {len(rejected)} samples, for example {told}."
 
 
 def _long(frame: pd.DataFrame, properties: dict[str, str]) -> pd.DataFrame:
