@@ -137,8 +137,10 @@ def test_published_properties_are_the_contracts() -> None:
         )
     )
     names = ("wear", "H1", "FT1_predicted")
-    assert spec.published_properties == tuple(name + end for name in names for end in ("", "_lower", "_upper"))
-    assert spec.measured_properties == ("N1", "FT1")
+    assert [result.name for result in spec.results] == [
+        name + end for name in names for end in ("", "_lower", "_upper")
+    ]
+    assert [source.name for source in spec.sources] == ["N1", "FT1"]
 
 
 @pytest.mark.parametrize(

@@ -241,9 +241,8 @@ class TwinSpec(Part):
             "virtual_sensors": self.virtual_sensors,
         }
         refuse_if(spec_names.name_conflicts(sections))
-        results = spec_names.published(self.coefficients, self.virtual_sensors, self.measurements)
         refuse_if(
-            [*spec_names.property_conflicts(self._sources(), results), *spec_names.column_conflicts(sections)],
+            [*spec_names.property_conflicts(self.sources, self.results), *spec_names.column_conflicts(sections)],
         )
         return self
 
@@ -263,22 +262,18 @@ class TwinSpec(Part):
         return self.title or self.name
 
     @property
-    def measured_properties(self) -> tuple[str, ...]:
-        """Properties that are read from the historian: inputs that are not constant, then measurements."""
-        return tuple(claim.name for claim in self._sources())
-
-    @property
-    def published_properties(self) -> tuple[str, ...]:
-        """Properties that results are published as, each with ``_lower`` and ``_upper``; none of them is measured."""
-        results = spec_names.published(self.coefficients, self.virtual_sensors, self.measurements)
-        return tuple(claim.name + suffix for claim in results for suffix in spec_names.PUBLISHED_SUFFIXES)
-
-    def _sources(self) -> list[spec_names.Claim]:
+    def sources(self) -> tuple[spec_names.Claim, ...]:
+        """What is read from the historian: inputs that are not constant, then measurements."""
         read: list[tuple[str, int, Channel]] = [
             ("inputs", i, part) for i, part in enumerate(self.inputs) if part.constant is None
         ]
         read += [("measurements", i, part) for i, part in enumerate(self.measurements)]
-        return [
+        return tuple(
             spec_names.Claim(part.source, (section, index), f"the source of {section} '{part.name}'")
             for section, index, part in read
-        ]
+        )
+
+    @property
+    def results(self) -> tuple[spec_names.Result, ...]:
+        """What is published to the historian; none of it goes onto what is measured."""
+        return tuple(spec_names.published(self.coefficients, self.virtual_sensors, self.measurements))

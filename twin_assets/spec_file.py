@@ -79,24 +79,6 @@ def load_twin(name_or_path: str | Path, twins_path: Path) -> Twin:
     return Twin(spec, path, document.lines)
 
 
-def find_twins(twins_path: Path) -> list[Twin]:
-    """All twins of a folder, by name.
-
-    Raises:
-        SpecError: if the folder is missing; listing everything that is wrong with any of the twins.
-    """
-    twins: list[Twin] = []
-    findings: list[str] = []
-    for name in twin_names(twins_path):
-        try:
-            twins.append(load_twin(name, twins_path))
-        except SpecError as error:
-            findings += error.findings
-    if findings:
-        raise SpecError(findings)
-    return twins
-
-
 def twin_names(twins_path: Path) -> tuple[str, ...]:
     """Folders that hold a twin.yaml, sorted.
 

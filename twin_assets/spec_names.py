@@ -56,24 +56,45 @@ class Claim:
     owner: str
 
 
+@dataclass(frozen=True)
+class Result(Claim):
+    """A result's claim to its property in the historian.
+
+    Attributes:
+        column: of the table that holds it.
+    """
+
+    column: str
+
+
 def published(
     coefficients: Iterable[Named], virtual: Iterable[Sourced], measured: Iterable[Sourced]
-) -> Iterator[Claim]:
-    """Who publishes under which property, interval bounds (``PUBLISHED_SUFFIXES``) not yet added."""
+) -> Iterator[Result]:
+    """What is published from which column, under which property: nothing else says so.
+
+    Coefficients keep their names, virtual sensors have their source's, measurements their source's with ``_predicted``;
+    each also with ``_lower`` and ``_upper``.
+    """
     for index, part in enumerate(coefficients):
-        yield Claim(part.name, ("coefficients", index, "name"), f"the published coefficient '{part.name}'")
+        path = ("coefficients", index, "name")
+        yield from _with_interval(part.name, part.name, path, f"the published coefficient '{part.name}'")
     for index, sensor in enumerate(virtual):
-        yield Claim(sensor.source, ("virtual_sensors", index), f"the published virtual sensor '{sensor.name}'")
+        owner = f"the published virtual sensor '{sensor.name}'"
+        yield from _with_interval(sensor.source, sensor.name, ("virtual_sensors", index), owner)
     for index, channel in enumerate(measured):
         owner = f"the published prediction of measurement '{channel.name}'"
-        yield Claim(channel.source + PREDICTED, ("measurements", index), owner)
+        stems = (channel.source + PREDICTED, channel.name + PREDICTED)
+        yield from _with_interval(*stems, ("measurements", index), owner)
 
 
-def property_conflicts(sources: Iterable[Claim], results: Iterable[Claim]) -> Iterator[Conflict]:
+def _with_interval(name: str, column: str, path: YamlPath, owner: str) -> Iterator[Result]:
+    for suffix in PUBLISHED_SUFFIXES:
+        yield Result(name + suffix, path, owner, column + suffix)
+
+
+def property_conflicts(sources: Iterable[Claim], results: Iterable[Result]) -> Iterator[Conflict]:
     """Properties that two things would use; results never go onto what is measured."""
-    claims = [*sources]
-    claims += [Claim(c.name + suffix, c.path, c.owner) for c in results for suffix in PUBLISHED_SUFFIXES]
-    yield from _collisions(claims, "property", "give one of them another `property` or name")
+    yield from _collisions([*sources, *results], "property", "give one of them another `property` or name")
 
 
 def column_conflicts(sections: Mapping[str, tuple[Named, ...]]) -> Iterator[Conflict]:

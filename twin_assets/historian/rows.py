@@ -82,6 +82,25 @@ def sift(samples: pd.DataFrame, now: pd.Timestamp) -> Sifted:
     return Sifted(taken, samples[refused].assign(reason=reasons).astype({"reason": "str"}))
 
 
+def refuse_outside(
+    samples: pd.DataFrame, units: tuple[str, ...], properties: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp
+) -> None:
+    """Samples that replace something lie where it was: else a second call would not withdraw what the first wrote.
+
+    Raises:
+        ValueError: naming the first sample that lies outside of ``start <= time < end``, or is another unit's or
+            property's.
+    """
+    inside = samples["unit"].isin(units) & samples["property"].isin(properties)
+    inside &= (samples["time"] >= start) & (samples["time"] < end)
+    if not inside.all():
+        first = samples[~inside].iloc[0]
+        raise ValueError(
+            f"{first['unit']} {first['property']} at {first['time']} lies outside of what is replaced: units"
+            f" {', '.join(units)}; properties {', '.join(properties)}; {start} to {end}"
+        )
+
+
 def _checked_columns(samples: pd.DataFrame) -> pd.DataFrame:
     missing = [column for column in SAMPLE_COLUMNS if column not in samples.columns]
     if missing:

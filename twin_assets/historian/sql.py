@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from twin_assets.historian import schema
 from twin_assets.historian.base import QUALITIES, Arrivals, HistorianError, WriteReport
 from twin_assets.historian.merge import Stretch, merge, replace
-from twin_assets.historian.rows import UTC_NS, Clock, empty_samples, sift, to_ns, utc_now
+from twin_assets.historian.rows import UTC_NS, Clock, empty_samples, refuse_outside, sift, to_ns, utc_now
 from twin_assets.historian.sqlite import IMMEDIATE, explained, sqlite_engine, use_wal
 
 EXAMPLE_URL = "sqlite:////var/lib/twin/historian.sqlite"
@@ -125,7 +125,7 @@ class SqlHistorian:
         """See Historian. Rows are deleted, in the transaction that stores the new ones."""
         stretch = Stretch(units, properties, to_ns(start), to_ns(end))
         sifted = sift(samples, self._clock())
-        _refuse_outside(sifted.taken, units, properties, start, end)
+        refuse_outside(sifted.taken, units, properties, start, end)
         if sifted.taken.empty and not self._holds(stretch):
             return WriteReport(0, sifted.rejected)
         with self._transaction(write=True) as connection:
@@ -207,20 +207,6 @@ class SqlHistorian:
                 f"{self._path}: the historian has schema version {found}, expected {schema.SCHEMA_VERSION}."
                 " It was written by another version of twin-assets; use that version, or choose another home."
             )
-
-
-def _refuse_outside(
-    samples: pd.DataFrame, units: tuple[str, ...], properties: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp
-) -> None:
-    """Samples that replace something lie where it was: else a second call would not withdraw what the first wrote."""
-    inside = samples["unit"].isin(units) & samples["property"].isin(properties)
-    inside &= (samples["time"] >= start) & (samples["time"] < end)
-    if not inside.all():
-        first = samples[~inside].iloc[0]
-        raise ValueError(
-            f"{first['unit']} {first['property']} at {first['time']} lies outside of what is replaced: units"
-            f" {', '.join(units)}; properties {', '.join(properties)}; {start} to {end}"
-        )
 
 
 def _next_seq(connection: Connection) -> int:

@@ -4,7 +4,6 @@ from twin_assets.ingest.errors import RecordingError
 from twin_assets.ingest.recording import Recording
 from twin_assets.nearest import nearest_hint
 from twin_assets.spec import TwinSpec
-from twin_assets.spec_names import PUBLISHED_SUFFIXES, published
 from twin_assets.stages.telemetry import channel_properties
 from twin_assets.windows import WindowGrid
 
@@ -18,9 +17,7 @@ def drop_published(recording: Recording, spec: TwinSpec) -> Recording:
     Raises:
         RecordingError: if nothing is left.
     """
-    claims = published(spec.coefficients, spec.virtual_sensors, spec.measurements)
-    results = {claim.name + suffix for claim in claims for suffix in PUBLISHED_SUFFIXES}
-    kept = recording.without(results - set(channel_properties(spec)), PUBLISHED_REASON)
+    kept = recording.without({result.name for result in spec.results} - set(channel_properties(spec)), PUBLISHED_REASON)
     if kept.samples.empty:
         raise RecordingError(f"found nothing to ingest for twin '{spec.name}'. {' '.join(_skipped(kept))}")
     return kept

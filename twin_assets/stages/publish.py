@@ -13,7 +13,6 @@ from twin_assets.errors import TwinError
 from twin_assets.historian.base import SAMPLE_COLUMNS, Historian, WriteReport
 from twin_assets.historian.rows import empty_samples
 from twin_assets.spec import TwinSpec
-from twin_assets.spec_names import PREDICTED, PUBLISHED_SUFFIXES
 from twin_assets.stages import PUBLISHED, REFUSED
 from twin_assets.stages.lineage import is_current, made_from
 from twin_assets.stages.telemetry import channel_properties, resolve_units
@@ -27,16 +26,10 @@ REJECTIONS_TOLD = 3
 def published_properties(spec: TwinSpec) -> dict[str, str]:
     """Column of a result table -> property in the historian.
 
-    Coefficients keep their names, virtual sensors have their source's, measurements their source's with ``_predicted``;
-    each also with ``_lower`` and ``_upper``.
-
     Raises:
         TwinError: if one of them is measured, or two results would share one.
     """
-    stems = {part.name: part.name for part in spec.coefficients}
-    stems |= {part.name: part.source for part in spec.virtual_sensors}
-    stems |= {part.name + PREDICTED: part.source + PREDICTED for part in spec.measurements}
-    properties = {stem + suffix: stems[stem] + suffix for stem in stems for suffix in PUBLISHED_SUFFIXES}
+    properties = {result.column: result.name for result in spec.results}
     _refuse_measured(spec, properties)
     return properties
 

@@ -13,6 +13,7 @@ import pandas as pd
 from twin_assets.estimation import Marginals, coefficient_marginals, predict_outputs
 from twin_assets.model import Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
+from twin_assets.spec_names import PREDICTED
 from twin_assets.stages.settings import coefficients_of
 from twin_assets.stages.states import posterior_of_row
 from twin_assets.stages.tables import Progress, Table, located, no_progress
@@ -50,7 +51,7 @@ def coefficients_table(spec: TwinSpec, ukf_state: pd.DataFrame) -> pd.DataFrame:
 def predicted_names(spec: TwinSpec) -> tuple[str, ...]:
     """Quantities of the virtual_sensors table: the virtual sensors, then ``<measurement>_predicted``."""
     virtual = tuple(part.name for part in spec.virtual_sensors)
-    return virtual + tuple(f"{part.name}_predicted" for part in spec.measurements)
+    return virtual + tuple(part.name + PREDICTED for part in spec.measurements)
 
 
 def virtual_sensors_table(

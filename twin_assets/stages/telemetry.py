@@ -30,8 +30,7 @@ class Telemetry(NamedTuple):
 
 def channel_properties(spec: TwinSpec) -> tuple[str, ...]:
     """Historian properties that the twin reads: sources of measured inputs and of measurements; sorted, each once."""
-    inputs = {channel.source for channel in spec.inputs if channel.constant is None}
-    return tuple(sorted(inputs | {channel.source for channel in spec.measurements}))
+    return tuple(sorted({source.name for source in spec.sources}))
 
 
 def resolve_units(spec: TwinSpec, historian: Historian) -> tuple[str, ...]:
