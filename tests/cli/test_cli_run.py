@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from twin_assets.cli import main
+from twin_assets.cli.run import choose
 from twin_assets.historian import SqlHistorian
 from twin_assets.home import Home
 from twin_assets.running import instance_of
+from twin_assets.spec_file import load_twin
 from twin_assets.store import Store
 
 TWINS = Path(__file__).parents[2] / "twins"
@@ -110,6 +112,31 @@ def test_a_range_before_the_twins_first_window_is_said_so(home: Home, capsys: py
     """Nothing to do is an error when a range was asked for: it can only be a mistake."""
     _measure(home, START, 1)
     assert "has no window in that range" in _fails(capsys, "run", "web_line", "--to", "1999-01-01")
+
+
+def test_an_end_alone_begins_where_anything_is_new(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """--to alone begins at the first window with news, not at the twin's start years before; its end is kept.
+
+    What has gone through is not gone through again; where nothing was measured before the end, that is said.
+    """
+    _measure(home, START, 3)
+    _measure(home, START + pd.Timedelta(days=2), 3)
+    twin = load_twin("web_line", TWINS)
+
+    def chosen(end: str) -> list[str]:
+        return [window.key for window in choose(home, twin, None, pd.Timestamp(end, tz="UTC"))]
+
+    assert chosen("2026-01-01T05:00") == ["2026-01-01"]
+    assert chosen("2026-01-03T00:20") == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert chosen("2026-01-05") == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
+    message = _fails(capsys, "run", "web_line", "--to", "2026-01-01")
+    assert "has no telemetry before that time; it begins in the hour from 2026-01-01T00:00 UTC" in message
+
+    main(["run", "web_line", "--to", "2026-01-02", "--json"])
+    assert json.loads(capsys.readouterr().out)["windows"] == ["2026-01-01"]
+    assert chosen("2026-01-04") == ["2026-01-03"]
+    main(["run", "web_line", "--to", "2026-01-02"])
+    assert "up to date: nothing new before 2026-01-02T00:00 UTC" in capsys.readouterr().out
 
 
 def test_a_missing_model_is_one_message(

@@ -10,14 +10,14 @@ import pandas as pd
 from twin_assets.cli.arguments import UTC_TIME, ordered_range
 from twin_assets.cli.bars import stage_bars
 from twin_assets.errors import TwinError
-from twin_assets.historian import SqlHistorian
+from twin_assets.historian import Historian, SqlHistorian
 from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.resources import wall_clock
 from twin_assets.running import RunSummary, run_windows
 from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin, load_twin
-from twin_assets.stages.live import new_windows
+from twin_assets.stages.live import new_windows, pending_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
@@ -26,14 +26,15 @@ from twin_assets.windows import Window, WindowGrid
 @click.command(short_help="Materialize the windows of a range (default: what is new) through Dagster.")
 @click.argument("name")
 @click.option("--from", "start", type=UTC_TIME, help="First time (UTC); its whole window is materialized.")
-@click.option("--to", "end", type=UTC_TIME, help="End of the range, exclusive (UTC). Default: now.")
+@click.option("--to", "end", type=UTC_TIME, help="End of the range, exclusive (UTC). With --from alone: now.")
 @click.option("--json", "as_machine", is_flag=True, help="Print what was done as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
 def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_machine: bool, quiet: bool) -> None:
     """Calibrate twin NAME: materialize its windows, in order, through Dagster.
 
-    Without a range: from the first window with anything new to the last one with data. Windows whose data has not
-    changed are not computed again, so running twice is harmless. Exit code 1 if a check refuses a window.
+    Without a range: from the first window with anything new to the last one with data. With --to alone: what is new
+    before that time. Windows whose data has not changed are not computed again, so running twice is harmless. Exit code
+    1 if a check refuses a window.
     """
     ordered_range(start, end)
     home = home_from(os.environ)
@@ -42,7 +43,7 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
     windows = choose(home, twin, start, end)
     if not windows:
         click.echo(
-            json.dumps({"run_id": None, "windows": [], "refused": {}}) if as_machine else _nothing_new(twin.spec)
+            json.dumps({"run_id": None, "windows": [], "refused": {}}) if as_machine else _nothing_new(twin.spec, end)
         )
         return
     with stage_bars(quiet=quiet) as progress:
@@ -56,10 +57,10 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
 
 
 def choose(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
-    """The windows to materialize: what is new, or what a range asks for.
+    """The windows to materialize: what is new (before ``end``), or all of a range that has a start.
 
     Raises:
-        TwinError: if the historian holds nothing of the twin, or the range holds no window.
+        TwinError: if the historian holds nothing of the twin, or the range no window or, without a start, no telemetry.
     """
     spec, now = twin.spec, wall_clock()
     grid = WindowGrid.of(spec)
@@ -67,16 +68,45 @@ def choose(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp
         units = resolve_units(spec, historian)
         if not units or historian.latest(units, channel_properties(spec)).empty:
             raise TwinError(_nothing_measured(home, spec, units))
-        if start is None and end is None:
-            return new_windows(historian, Store(home.store_path), spec, grid, now, fmu_sha256(twin.fmu_path))
-    windows = grid.between(grid.first.start if start is None else start, min(end or now, grid.containing(now).end))
+        if start is None:
+            arguments = (historian, Store(home.store_path), spec, grid, now, fmu_sha256(twin.fmu_path))
+            if end is None:
+                return new_windows(*arguments)
+            new = [window for window in pending_windows(*arguments) if window.start < end]
+            if not new:
+                _refuse_before_telemetry(historian, units, spec, grid, end)
+                return []
+            start = new[0].start
+    windows = grid.between(start, min(end or now, grid.containing(now).end))
     if not windows:
-        raise TwinError(
-            f"twin '{spec.name}' has no window in that range: the first one starts at"
-            f" {grid.first.start:%Y-%m-%dT%H:%M}, the last one holds now. Choose another range, or an earlier 'start'"
-            " in twin.yaml."
-        )
+        raise TwinError(_no_window(spec, grid))
     return windows
+
+
+def _refuse_before_telemetry(
+    historian: Historian, units: tuple[str, ...], spec: TwinSpec, grid: WindowGrid, end: pd.Timestamp
+) -> None:
+    """Nothing is new before ``end``; where nothing was measured either, asking for it can only be a mistake.
+
+    Raises:
+        TwinError: if no telemetry, or no window, lies before ``end``.
+    """
+    if end <= grid.first.start:
+        raise TwinError(_no_window(spec, grid))
+    hours = historian.arrivals(units, channel_properties(spec)).buckets
+    first = hours.loc[hours["end"] > grid.first.start, "start"].min()
+    if first >= end:
+        raise TwinError(
+            f"--to {end:%Y-%m-%dT%H:%M}: twin '{spec.name}' has no telemetry before that time; it begins in the hour"
+            f" from {first:%Y-%m-%dT%H:%M} UTC. Choose a later end."
+        )
+
+
+def _no_window(spec: TwinSpec, grid: WindowGrid) -> str:
+    return (
+        f"twin '{spec.name}' has no window in that range: the first one starts at {grid.first.start:%Y-%m-%dT%H:%M},"
+        " the last one holds now. Choose another range, or an earlier 'start' in twin.yaml."
+    )
 
 
 def _nothing_measured(home: Home, spec: TwinSpec, units: tuple[str, ...]) -> str:
@@ -88,8 +118,9 @@ def _nothing_measured(home: Home, spec: TwinSpec, units: tuple[str, ...]) -> str
     )
 
 
-def _nothing_new(spec: TwinSpec) -> str:
-    return f"Twin '{spec.name}' is up to date: nothing new since the last run."
+def _nothing_new(spec: TwinSpec, end: pd.Timestamp | None) -> str:
+    before = "" if end is None else f" before {end:%Y-%m-%dT%H:%M} UTC"
+    return f"Twin '{spec.name}' is up to date: nothing new{before} since the last run."
 
 
 def _told(summary: RunSummary) -> str:
