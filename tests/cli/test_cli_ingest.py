@@ -125,6 +125,19 @@ def test_local_times_are_told_their_zone(capsys: pytest.CaptureFixture[str]) -> 
     assert "'Berlin' is no time zone" in failure(capsys, "line", "local.csv", "--timezone", "Berlin")
 
 
+def test_decimal_commas_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The summary says that commas were read as decimal signs, with the first of them; so does the JSON."""
+    Path("excel.csv").write_text("time;Roller1_w;Roller2_w\n01.01.2026 00:20;1,5;2\n")
+    main(["ingest", "line", "excel.csv", "--timezone", "UTC"])
+    said = "Read numbers with decimal commas: excel.csv:2 has '1,5', which is 1.5."
+    output = capsys.readouterr()
+    assert output.out.rstrip().endswith(said)
+    assert output.err == ""
+    assert held() == [("Roller1_w", 1.5), ("Roller2_w", 2)]
+    main(["ingest", "line", "excel.csv", "--timezone", "UTC", "--json"])
+    assert json.loads(capsys.readouterr().out)["decimals"] == [said]
+
+
 @pytest.mark.parametrize(("name", "unit"), [("line", "line"), ("lines", "b"), ("found", "anything")])
 def test_the_unit_can_be_said(name: str, unit: str) -> None:
     """Any of the twin's units; any name at all where units are discovered."""

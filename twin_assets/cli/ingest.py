@@ -90,7 +90,8 @@ def command(  # noqa: PLR0913 - one parameter an option, as click has it
     """Bring recorded telemetry of twin NAME into the historian.
 
     FILE is CSV (also .csv.gz) or Parquet: wide, with one column a property, or long, with the columns property, value
-    and perhaps quality. Empty cells and NaN mean that nothing was measured.
+    and perhaps quality. Empty cells and NaN mean that nothing was measured. Numbers may have decimal commas where
+    semicolons part the columns, and times may begin with the day: 31.01.2026 13:45.
 
     All files are checked before anything is written: text among numbers, two values at one time, times without a zone,
     out of order or in the future are told with their line. Ingesting a file twice is ingesting it once.
@@ -170,13 +171,15 @@ def _report(spec: TwinSpec, files: tuple[Path, ...], recording: Recording, told:
         "last": times.max().isoformat() if len(times) else None,
         "repeated": recording.repeated,
         "skipped": dict(recording.skipped),
+        "decimals": list(recording.decimals),
         "notes": told,
     }
 
 
 def _sentence(report: dict[str, Any]) -> str:
     repeated = f" {report['repeated']:,} were in the files more than once." if report["repeated"] else ""
+    decimals = "".join(f" {told}" for told in report["decimals"])
     return (
         f"Ingested {report['samples']:,} samples of {len(report['properties'])} properties"
-        f" of {', '.join(report['units'])}, {report['first']} to {report['last']}.{repeated}"
+        f" of {', '.join(report['units'])}, {report['first']} to {report['last']}.{repeated}{decimals}"
     )

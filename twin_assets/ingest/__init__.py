@@ -1,8 +1,8 @@
 """Recorded telemetry: CSV and Parquet files, wide or long, into samples that a historian takes.
 
-``tables`` opens files and knows where each cell stands; ``layout`` finds out what the columns are; ``times`` and
-``numbers`` read cells without losing digits; ``recording`` puts files together and refuses what is ambiguous;
-``twin_notes`` says what a recording lacks for a twin.
+``tables`` opens files and knows where each cell stands; ``layout`` finds out what the columns are; ``decimals`` whether
+a comma is a decimal sign; ``times`` and ``numbers`` read cells without losing digits; ``recording`` puts files together
+and refuses what is ambiguous; ``twin_notes`` says what a recording lacks for a twin.
 
 A whole recording is read and judged before anything is written. It is held in memory meanwhile, about 50 bytes a
 sample.

@@ -58,10 +58,15 @@ def missing(cells: pa.Array) -> NDArray[np.bool_]:
     return _flags(pc.or_(pc.is_in(lowered, pa.array(MISSING)), pc.is_null(cells)))
 
 
+def matches(cells: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """Where text matches a pattern (RE2): (n,)."""
+    return _flags(pc.match_substring_regex(cells, pattern))
+
+
 def _parse_text(cells: pa.Array) -> Numbers:
     absent = missing(cells)
     trimmed = pc.utf8_trim_whitespace(cells.cast(pa.string()))
-    wrong = ~absent & ~_flags(pc.match_substring_regex(trimmed, NUMBER))
+    wrong = ~absent & ~matches(trimmed, NUMBER)
     numbers = pc.replace_with_mask(trimmed, pa.array(absent | wrong), pa.scalar(None, pa.string()))
     values = _floats(numbers.cast(pa.float64()))
     return Numbers(np.where(np.isinf(values), np.nan, values), wrong | np.isinf(values))

@@ -1,8 +1,8 @@
 """Files put together into one recording: every cell read, every ambiguity refused, nothing written yet.
 
 Refused, with file and line: text among numbers, times that run backwards within a property of a file (unless sorting
-is asked for), two values at one time, times in the future. Not refused: empty cells (nothing was measured), and the
-same sample twice (counted).
+is asked for), two values at one time, times in the future, commas that may be decimal signs or not. Not refused: empty
+cells (nothing was measured), and the same sample twice (counted).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -48,11 +48,13 @@ class Recording:
         samples: a historian's SAMPLE_COLUMNS (text as categories), ordered by series and time, each sample once.
         repeated: how many samples the files held more than once, with the same value.
         skipped: columns that gave no samples, and why.
+        decimals: how numbers of files were read, where that is worth a word: a sentence each.
     """
 
     samples: pd.DataFrame
     repeated: int
     skipped: Mapping[str, str]
+    decimals: tuple[str, ...] = ()
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -91,7 +93,7 @@ def read_recording(
         RecordingError: with file, line, what was found and expected; or if there are no samples at all.
     """
     files = _Files([open_table(path) for path in paths], SeriesNumbers())
-    frames, skipped, done = [], dict[str, str](), 0
+    frames, skipped, decimals, done = [], dict[str, str](), list[str](), 0
     for number, table in enumerate(files.tables):
         layout = find_layout(table, options.time_column, options.layout, use_unit_column=units.forced is None)
         reader = SampleReader(table, layout, units, TimeReader(layout.time, options.times, table.where), files.series)
@@ -100,6 +102,7 @@ def read_recording(
             _refuse_backward(frame, files)
         frames.append(frame)
         skipped |= reader.skipped()
+        decimals += [told] if (told := reader.decimals()) else []
         done += table.path.stat().st_size
     rows = pd.concat(frames, ignore_index=True)
     if rows.empty:
@@ -107,7 +110,7 @@ def read_recording(
         raise RecordingError(f"{', '.join(map(str, paths))}: found no samples; expected numbers below the header.{why}")
     _refuse_future(rows, files, now)
     unique = _unique(rows, files)
-    return Recording(_samples(unique, files.series), len(rows) - len(unique), skipped)
+    return Recording(_samples(unique, files.series), len(rows) - len(unique), skipped, tuple(decimals))
 
 
 class _Found(NamedTuple):

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from twin_assets.historian.base import QUALITIES
+from twin_assets.ingest.decimals import Decimals, expected_instead, may_have_commas
 from twin_assets.ingest.errors import RecordingError
 from twin_assets.ingest.layout import Long, Wide
 from twin_assets.ingest.numbers import is_text, may_hold_numbers, missing, parse_numbers
@@ -62,6 +63,7 @@ class _Column:
 
     numbers: int = 0
     wrong: int = 0
+    with_comma: int = 0  # of the wrong ones
     first_wrong: tuple[int, str] = (0, "")
 
 
@@ -85,6 +87,7 @@ class SampleReader:
         """
         self._table, self._layout, self._units, self._times, self._series = table, layout, units, times, series
         self._columns: dict[str, _Column] = {}
+        self._decimals = Decimals(table)
         if layout.unit is None and units.default is None:
             known = f" of {', '.join(units.known)}" if units.known else ""
             raise RecordingError(
@@ -103,8 +106,13 @@ class SampleReader:
         pieces = [
             piece for batch in self._table.batches(progress) for piece in self._batch(self._without_blanks(batch))
         ]
+        self._decimals.settle()
         self._refuse_text_among_numbers()
         return pd.concat([_piece([], [], [], [], []), *pieces], ignore_index=True)
+
+    def decimals(self) -> str | None:
+        """How numbers were read, where that is worth a word."""
+        return self._decimals.told()
 
     def skipped(self) -> dict[str, str]:
         """Columns of a wide file that gave no samples, and why."""
@@ -118,7 +126,7 @@ class SampleReader:
         return reasons
 
     def _batch(self, batch: Batch) -> Iterator[pd.DataFrame]:
-        times = self._times.read(batch.columns[self._layout.time], batch.rows)
+        times = self._times.read(self._numbers(self._layout.time, batch), batch.rows)
         units, unit_of_row = self._unit_of_rows(batch)
         if isinstance(self._layout, Long):
             yield self._long_piece(self._layout, batch, times, units, unit_of_row)
@@ -131,7 +139,8 @@ class SampleReader:
 
     def _column_values(self, name: str, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Values of one column, and where it has any; what else stands there is remembered."""
-        numbers = parse_numbers(batch.columns[name])
+        cells = self._numbers(name, batch)
+        numbers = parse_numbers(cells)
         measured = ~np.isnan(numbers.floats)
         seen = self._columns.setdefault(name, _Column())
         if numbers.wrong.any():
@@ -139,14 +148,19 @@ class SampleReader:
             if not seen.wrong:
                 seen.first_wrong = int(batch.rows[position]), str(batch.columns[name][position])
             seen.wrong += int(numbers.wrong.sum())
+            seen.with_comma += int(may_have_commas(cells.filter(pa.array(numbers.wrong))).sum())
         seen.numbers += int(measured.sum())
         return numbers.floats, measured
+
+    def _numbers(self, name: str, batch: Batch) -> pa.Array:
+        """Cells of a column, numbers with decimal commas as plain ones."""
+        return self._decimals.plain(name, batch.columns[name], batch.rows)
 
     def _long_piece(
         self, layout: Long, batch: Batch, times: Integers, units: list[str], unit_of_row: Integers
     ) -> pd.DataFrame:
         names, name_of_row = self._texts(layout.property_name, batch, "the name of a property")
-        numbers = parse_numbers(batch.columns[layout.value])
+        numbers = parse_numbers(self._numbers(layout.value, batch))
         if numbers.wrong.any():
             position = int(numbers.wrong.argmax())
             raise self._wrong_number(
@@ -209,13 +223,18 @@ class SampleReader:
 
     def _refuse_text_among_numbers(self) -> None:
         for name, column in self._columns.items():
-            if column.wrong and column.numbers:
+            # A column of nothing but numbers with commas is no column of text that may be left out.
+            if column.wrong and (column.numbers or column.wrong == column.with_comma):
                 row, found = column.first_wrong
                 raise self._wrong_number(row, name, found, column.wrong)
 
     def _wrong_number(self, row: int, name: str, found: str, count: int = 1) -> RecordingError:
         more = f" ({count} such cells in this column)" if count > 1 else ""
-        return self._error(row, name, found, f"a number, or an empty cell where nothing was measured{more}")
+        with_comma = may_have_commas(pa.array([found])).any()
+        expected = (
+            expected_instead(self._table) if with_comma else "a number, or an empty cell where nothing was measured"
+        )
+        return self._error(row, name, found, expected + more)
 
     def _error(self, row: int, name: str, found: str, expected: str) -> RecordingError:
         shown = f"'{found}'" if found else "an empty cell"

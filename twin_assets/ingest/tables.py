@@ -51,12 +51,14 @@ class Table:
         types: column name -> Arrow type.
         place: format of a row's place, with ``{row}``.
         batches: reads the file from its beginning.
+        delimiter: what separates the columns of a CSV file.
     """
 
     path: Path
     types: Mapping[str, pa.DataType]
     place: str
     batches: Callable[[Progress], Iterator[Batch]]
+    delimiter: str | None = None
 
     def where(self, row: int) -> str:
         """The place of a row, as people look it up."""
@@ -122,6 +124,10 @@ def _csv_table(path: Path, *, packed: bool) -> Table:
     names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
     if not any(names):
         raise RecordingError(f"{path}: found no header; expected the names of the columns in the first line.")
+    if header.strip('"').lower().startswith("sep="):
+        raise RecordingError(
+            f"{path}:1: found {header}, a word to spreadsheets; expected the names of the columns. Remove this line."
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise RecordingError(f"{path}:1: found more than one column '{repeated[0]}'; expected each name once.")
@@ -137,7 +143,7 @@ def _csv_table(path: Path, *, packed: bool) -> Table:
                 line += len(batch)
                 progress(raw.tell())
 
-    return Table(path, dict.fromkeys(names, pa.string()), "{path}:{row}", batches)
+    return Table(path, dict.fromkeys(names, pa.string()), "{path}:{row}", batches, delimiter)
 
 
 def _csv_reader(path: Path, stream: IO[bytes], names: list[str], delimiter: str) -> Iterator[pa.RecordBatch]:
@@ -160,8 +166,11 @@ def _csv_reader(path: Path, stream: IO[bytes], names: list[str], delimiter: str)
         if not ragged:
             raise
         row = ragged[0]
+        more = row.actual_columns > row.expected_columns and delimiter == ","
+        advice = " If commas are decimal signs too, export with ';' between the columns." if more else ""
         raise RecordingError(
             f"{path}:{row.number}: found {row.actual_columns} cells; expected {row.expected_columns} as in the header."
+            f"{advice}"
         ) from error
 
 

@@ -1,7 +1,8 @@
 """Cells as times: nanoseconds since 1970-01-01 UTC, without a digit lost.
 
-A column is one of three kinds: ISO 8601 text, numbers that count from a start, or (Parquet) times. A number's digits
-are read as decimals, never as binary fractions: 1102151.076 s are exactly 1102151076000000 ns.
+A column is one of three kinds: text (ISO 8601, or with the day first, 31.01.2026 13:45), numbers that count from a
+start, or (Parquet) times. A number's digits are read as decimals, never as binary fractions: 1102151.076 s are exactly
+1102151076000000 ns.
 """
 
 import re
@@ -31,6 +32,9 @@ FAR_AWAY = 4 * LATEST.value  # out of bounds, wherever a count starts
 ISO_EXAMPLE = "2026-01-31T13:45:00Z"
 
 _NUMBER = re.compile(NUMBER)
+# 31.01.2026: parted by points, days come before months everywhere; by slashes they do not.
+_DAY_FIRST = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b")
+_COMMA_OF_SECONDS = re.compile(r"(:\d{2}),(?=\d)")
 _WITH_OFFSET = re.compile(r"[T ]\d{2}[\d:.,]*\s*(?:[zZ]|[+-]\d{2}(?::?\d{2})?)$")
 
 Where = Callable[[int], str]
@@ -121,7 +125,8 @@ class TimeReader:
 
     def _iso(self, cells: list[str], rows: Times, *, with_offset: bool) -> Times:
         """Text that has an offset everywhere, or nowhere."""
-        instants = pd.DatetimeIndex(pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce"))
+        texts = [_iso_text(cell) for cell in cells]
+        instants = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
         wrong = instants.isna()
         if wrong.any():
             cell = cells[int(wrong.argmax())]
@@ -196,6 +201,11 @@ class TimeReader:
 def plain_name(column: str) -> str:
     """A column's name without capitals and brackets: ``Time [ms]`` is ``time_ms``."""
     return re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
+
+
+def _iso_text(cell: str) -> str:
+    """A time as ISO 8601 has it; what is none stays what it is."""
+    return _COMMA_OF_SECONDS.sub(r"\1.", _DAY_FIRST.sub(r"\3-\2-\1", cell))
 
 
 def _nanoseconds(number: str, unit_ns: int) -> int:
