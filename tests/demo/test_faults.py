@@ -80,6 +80,21 @@ def test_the_stages_notice_what_was_injected(
     assert false_alarms <= 1
 
 
+@pytest.mark.parametrize(("count", "sticks"), [(12, False), (14, False), (15, False), (22, True), (36, True)])
+def test_a_short_recording_has_faults_too(
+    line: PredictiveModel, spec: TwinSpec, times: pd.DatetimeIndex, count: int, sticks: bool
+) -> None:
+    """Something arrives late and each fault is there, the stuck sensor if so long that it can be noticed."""
+    plant = operate(spec, line, times[:count], streams(1)[0])
+    recording = record(spec, "line_1", plant, streams(1)[1])
+    assert len(recording.late)
+    injected = set(recording.injected.drop(columns="time").to_numpy().ravel())
+    assert injected == {"", *(fault.reason for fault in SCRIPT if sticks or fault.reason != "stuck")}
+    samples = pd.concat([recording.prompt, recording.late])
+    state = calibrate_directly(spec, line, samples, virtual_sensors=False).ukf_state
+    assert (state[[f"{part.name}_reason" for part in spec.measurements]] == "stuck").to_numpy().any() == sticks
+
+
 def test_noise_is_as_the_spec_says(recording: Recording, plant: Plant, spec: TwinSpec) -> None:
     """Untouched samples scatter about the truth with the spec's noise_std (within 25 % over 150 and more samples)."""
     samples = pd.concat([recording.prompt, recording.late])

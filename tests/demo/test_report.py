@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -48,11 +49,16 @@ def demo() -> Demonstration:
     )
 
 
+def _words(demo: Demonstration, spec: TwinSpec) -> str:
+    """The summary, as words with single blanks between them."""
+    sink = io.StringIO()
+    show(demo, spec, Console(file=sink, width=150))
+    return " ".join(sink.getvalue().split())
+
+
 def test_people_read_what_went_wrong(demo: Demonstration, spec: TwinSpec) -> None:
     """A refused window with its reason, an interval that does not hold, a slip that never came."""
-    sink = io.StringIO()
-    show(demo, spec, Console(file=sink, width=100))
-    words = " ".join(sink.getvalue().split())
+    words = _words(demo, spec)
     for said in (
         "Coefficients at the end",
         "0.0040 … 0.0060 no 90.0%",
@@ -60,12 +66,42 @@ def test_people_read_what_went_wrong(demo: Demonstration, spec: TwinSpec) -> Non
         "1 channel missing (single) 1 1 1",
         "2026-01-01 no 0 of 1 passed, finite refused",
         "finite refused: NaN found",
-        "roller 9 slips from never, seen from never",
+        "Slip none in 0.5 days, and none is seen (roller 9 slips after 2.8 days: --days 3)",
         "36 updates, 684 model runs, 4 s",
         "computed again: nothing",
         "home/demo/coefficients.png",
     ):
         assert said in words
+
+
+@pytest.mark.parametrize(
+    ("true", "seen", "days", "said"),
+    [
+        (TIME, TIME, 3.0, "roller 9 slips from 2026-01-01 11:40, seen from 2026-01-01 11:40"),
+        (TIME, None, 3.0, "roller 9 slips from 2026-01-01 11:40, which the twin does not see"),
+        (None, TIME, 1.0, "none in 1 day, but roller 9 is seen to slip from 2026-01-01 11:40 (roller 9 slips after"),
+        (None, None, 3.0, "none in 3 days, and none is seen Calibration"),
+    ],
+)
+def test_a_slip_is_told_as_it_was(
+    demo: Demonstration,
+    spec: TwinSpec,
+    true: pd.Timestamp | None,
+    seen: pd.Timestamp | None,
+    days: float,
+    said: str,
+) -> None:
+    """Whether there was one, and whether the twin saw it: four sentences, none of them about 'never'."""
+    slip = Slip("Roller9_summary_SlipVelocity", true, seen)
+    changed = replace(demo, script=replace(demo.script, days=days), assessment=replace(demo.assessment, slip=slip))
+    assert said in _words(changed, spec)
+
+
+def test_one_window_is_no_windows(demo: Demonstration, spec: TwinSpec) -> None:
+    """What late data made the twin compute again, in the singular and in the plural."""
+    for windows, said in (("2026-01-01",), "window 2026-01-01, in 8 s"), (("a", "b"), "windows a, b, in 8 s"):
+        changed = replace(demo, passes=(demo.passes[0], Pass("r2", windows, 8.0, 1.0)))
+        assert f"computed again: {said}" in _words(changed, spec)
 
 
 def test_machines_read_the_same(demo: Demonstration) -> None:

@@ -29,6 +29,20 @@ def test_by_default_three_days_end_at_the_last_midnight(home: Home) -> None:
     assert script.end == pd.Timestamp("2026-03-05", tz="UTC")
 
 
+@pytest.mark.parametrize("days", [0.2, 0.3, 1 / 6, 1.0, 1.01])
+def test_any_number_of_days_ends_at_the_last_midnight(home: Home, days: float) -> None:
+    """Days that are no whole number of samples begin on the grid all the same, at most a sample earlier."""
+    script = _agree(home, Wish(days=days))
+    assert script.end == pd.Timestamp("2026-03-05", tz="UTC")
+    assert script.times[0] == script.times[0].floor("20min")
+    assert pd.Timedelta(0) <= script.end - pd.Timedelta(days=days) - script.times[0] < pd.Timedelta(minutes=20)
+
+
+def test_a_day_is_no_days(home: Home) -> None:
+    """How long it lasts, in the singular and in the plural."""
+    assert [_agree(home, Wish(days=days)).lasts for days in (0.5, 1.0, 2.0)] == ["0.5 days", "1 day", "2 days"]
+
+
 def test_the_home_keeps_its_demonstration(home: Home) -> None:
     """Tomorrow, without options, the demonstration that is there is meant, not a new one beside it."""
     held = _agree(home, Wish(seed=7, days=1.5))

@@ -93,6 +93,17 @@ def test_the_worst_error_is_relative_to_its_unit_of_measure(virtual_sensors: pd.
     assert (worst.name, worst.time, worst.error, worst.stds) == ("torque", TIMES[1], 2.0, 4.0)
 
 
+def test_an_error_is_not_large_because_the_truth_is_next_to_nothing(
+    virtual_sensors: pd.DataFrame, truth: pd.DataFrame
+) -> None:
+    """Without slip all slip velocities are micro-slip; half of one is no error beside a fifth of a torque."""
+    virtual_sensors[SLIPPING] = 5e-7
+    truth[SLIPPING] = 1e-6
+    accuracy = Accuracy.of(virtual_sensors, truth, {"torque": "N.m", SLIPPING: "m/s"}, None)
+    assert accuracy.worst().name == SLIPPING
+    assert accuracy.worst({"m/s": 1e-3}).name == "torque"
+
+
 def test_an_error_without_a_standard_deviation_is_still_told(
     virtual_sensors: pd.DataFrame, truth: pd.DataFrame
 ) -> None:

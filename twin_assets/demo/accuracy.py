@@ -46,7 +46,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class WorstError:
-    """The largest error of a virtual sensor, relative to the largest truth of its unit of measure.
+    """The largest error of a virtual sensor, relative to the scale of its unit of measure.
 
     Attributes:
         name: the virtual sensor.
@@ -144,10 +144,16 @@ class Accuracy:
         last = int(np.flatnonzero(self.before)[-1])
         return tuple(self._comparison(column, name, last) for column, name in enumerate(self.units))
 
-    def worst(self) -> WorstError:
-        """The largest error, relative to the largest truth of its unit of measure; over all times."""
-        largest = np.array([np.abs(self.truth[:, self._of(unit)]).max() for unit in self.units.values()])
-        row, column = divmod(int(np.argmax(np.abs(self.error) / largest)), len(self.units))
+    def worst(self, least: Mapping[str, float] | None = None) -> WorstError:
+        """The largest error, relative to the scale of its unit of measure; over all times.
+
+        Args:
+            least: by unit of measure, what its scale is at least. A scale is the largest truth of the unit: where all
+                are next to nothing, an error that nobody would notice is large beside them.
+        """
+        scale = np.array([np.abs(self.truth[:, self._of(unit)]).max() for unit in self.units.values()])
+        scale = np.maximum(scale, [(least or {}).get(unit, 0.0) for unit in self.units.values()])
+        row, column = divmod(int(np.argmax(np.abs(self.error) / scale)), len(self.units))
         name = list(self.units)[column]
         error, std = float(self.error[row, column]), float(self.std[row, column])
         return WorstError(

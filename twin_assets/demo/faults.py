@@ -32,17 +32,19 @@ class Fault:
         reason: what the twin is to say about it: "missing", "stuck", "quality", "range" or "gated".
         start: part of the period at which it begins.
         end: part of the period at which it is over.
+        fewest: samples that it lasts at least: in a short period it begins earlier, in one too short it is left out.
     """
 
     reason: str
     start: float
     end: float
+    fewest: int = 1
 
 
 # One channel each, chosen at random; all before the worn roller slips, so that either can be told from the other.
 SCRIPT = (
     Fault("missing", 0.15, 0.26),
-    Fault("stuck", 0.30, 0.42),
+    Fault("stuck", 0.30, 0.42, fewest=9),  # it is known to be stuck after two hours, which are six
     Fault("gated", 0.47, 0.50),
     Fault("quality", 0.58, 0.63),
     Fault("range", 0.66, 0.69),
@@ -79,7 +81,7 @@ def record(spec: TwinSpec, unit: str, plant: Plant, rng: np.random.Generator) ->
     reasons = np.full(values.shape, "", dtype="<U8")
     reasons[rng.random(values.shape) < DROPOUT_PROBABILITY] = "missing"
     for column, fault in _assignment(spec, rng):
-        rows = _rows(plant.times, fault.start, fault.end)
+        rows = _rows(plant.times, fault.start, fault.end, fault.fewest)
         values[rows, column] = _spoiled(values[rows, column], fault.reason, spec.measurements[column], rng)
         reasons[rows, column] = np.where(reasons[rows, column] == "missing", "missing", fault.reason)
     samples = _samples(spec, unit, plant, values, reasons)
@@ -107,8 +109,11 @@ def _can_show(measurement: MeasurementSpec, reason: str) -> bool:
     return True
 
 
-def _rows(times: pd.DatetimeIndex, start: float, end: float) -> NDArray[np.int64]:
-    return np.arange(int(start * len(times)), int(end * len(times)))
+def _rows(times: pd.DatetimeIndex, start: float, end: float, fewest: int = 1) -> NDArray[np.int64]:
+    """Samples between two parts of the period, or the fewest up to the second part; none where these do not fit."""
+    last = int(end * len(times))
+    first = min(int(start * len(times)), last - fewest)
+    return np.arange(first, last) if first >= 0 else np.arange(0)
 
 
 def _spoiled(values: Floats, reason: str, measurement: MeasurementSpec, rng: np.random.Generator) -> Floats:

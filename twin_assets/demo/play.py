@@ -123,7 +123,7 @@ def play(twin: Twin, home: Home, wish: Wish, *, say: Say, bars: Bars) -> Demonst
         script = agree(wish, twin.spec.name, fmu_sha256(twin.fmu_path), home, wall_clock())
         _refuse_other_data(twin, unit, home, historian)
         script.write(demo_folder(home))
-        say(f"The line runs for {script.days:g} days from {script.start}; its coefficients drift (seed {script.seed}).")
+        say(f"The line runs for {script.lasts} from {script.start}; its coefficients drift (seed {script.seed}).")
         plant, recording = _record(twin, unit, script)
         passes = []
         for samples, what in ((recording.prompt, "arrive"), (recording.late, "arrive late")):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twin_assets.demo.plant import SLIP_AT, STORY
 from twin_assets.demo.play import Demonstration
 from twin_assets.spec import TwinSpec
 
@@ -117,7 +118,7 @@ def _facts(demo: Demonstration) -> Table:
 
 def _sentences(demo: Demonstration) -> Iterator[tuple[str, str]]:
     found, first, late = demo.assessment, *demo.passes
-    worst, slip = found.worst, found.slip
+    worst = found.worst
     for one in demo.publications:
         for name, remark in one.remarks.items():
             yield one.window, f"{name} {one.checks[name]}: {remark}"
@@ -125,13 +126,26 @@ def _sentences(demo: Demonstration) -> Iterator[tuple[str, str]]:
     yield "Honesty", f"95 % intervals held the truth {found.coverage_95:.1%} of the time ({virtual})"
     stds = "" if worst.stds is None else f", {worst.stds:.1f} of its standard deviations"
     yield "Worst sensor", f"{worst.name}, {_when(worst.time)}: off by {worst.error:+.2g} {worst.unit}{stds}"
-    yield "Slip", f"roller 9 slips from {_when(slip.true)}, seen from {_when(slip.seen)}"
+    yield "Slip", _slip(demo)
     took = f"{first.calibration_seconds:.0f} s" if first.windows else "all there already"
     yield "Calibration", f"{found.updates} updates, {found.model_runs:,} model runs, {took}"
-    again = f"windows {', '.join(late.windows)}, in {late.seconds:.0f} s" if late.windows else "nothing"
+    windows = f"window{'s' * (len(late.windows) > 1)} {', '.join(late.windows)}"
+    again = f"{windows}, in {late.seconds:.0f} s" if late.windows else "nothing"
     yield "Late data", f"computed again: {again}"
     yield "All of it", f"{demo.seconds:.0f} s; the runs are in Dagster's UI on this home: make dev"
 
 
-def _when(time: pd.Timestamp | None) -> str:
-    return "never" if time is None else f"{time:%Y-%m-%d %H:%M}"
+def _slip(demo: Demonstration) -> str:
+    """When roller 9 slipped and when that was seen; of a demonstration that is too short for it, how long it takes."""
+    slip = demo.assessment.slip
+    if slip.true is not None:
+        seen = "which the twin does not see" if slip.seen is None else f"seen from {_when(slip.seen)}"
+        return f"roller 9 slips from {_when(slip.true)}, {seen}"
+    seen = "and none is seen" if slip.seen is None else f"but roller 9 is seen to slip from {_when(slip.seen)}"
+    days = STORY / pd.Timedelta(days=1)
+    later = f" (roller 9 slips after {SLIP_AT * days:.1f} days: --days {days:g})" if demo.script.days < days else ""
+    return f"none in {demo.script.lasts}, {seen}{later}"
+
+
+def _when(time: pd.Timestamp) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"

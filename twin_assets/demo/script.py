@@ -48,6 +48,11 @@ class Script:
         """The first time that is not part of it any more."""
         return self.times[-1] + EVERY
 
+    @property
+    def lasts(self) -> str:
+        """How long, in words."""
+        return f"{self.days:g} day{'s' * (self.days != 1)}"
+
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """The script of the demonstration that a folder holds; None if it holds none."""
@@ -113,7 +118,8 @@ def demo_folder(home: Home) -> Path:
 
 def _new(wish: Wish, twin: str, fmu: str, now: pd.Timestamp) -> Script:
     days = 3.0 if wish.days is None else wish.days
-    start = now.floor("D") - pd.Timedelta(days=days) if wish.start is None else wish.start
+    # Days that are no whole number of samples: the first one is earlier, the last one stays the last before midnight.
+    start = (now.floor("D") - pd.Timedelta(days=days)).floor(EVERY) if wish.start is None else wish.start
     if pd.Timedelta(days=days) < FEWEST_TIMES * EVERY:
         least = FEWEST_TIMES * EVERY / pd.Timedelta(days=1)
         raise TwinError(f"--days {days:g} is too short; expected at least {least:.3g}.")
@@ -122,8 +128,8 @@ def _new(wish: Wish, twin: str, fmu: str, now: pd.Timestamp) -> Script:
     script = Script(twin, 1 if wish.seed is None else wish.seed, days, start.isoformat(), fmu)
     if script.end > now:
         raise TwinError(
-            f"--start {start:%Y-%m-%dT%H:%M}: {days:g} days from there end at {script.end:%Y-%m-%dT%H:%M} UTC, which is"
-            " still to come. Choose an earlier start."
+            f"--start {start:%Y-%m-%dT%H:%M}: {script.lasts} from there go on to {script.end:%Y-%m-%dT%H:%M} UTC, which"
+            " is still to come. Choose an earlier start."
         )
     return script
 
