@@ -1,5 +1,8 @@
 """FMUs that fail: tried once more in a fresh process, then reported with the coefficients; the caller lives on."""
 
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +70,26 @@ def test_a_hanging_evaluation_is_stopped(fmu: Path) -> None:
         with pytest.raises(EvaluationError, match=r"no answer within 0\.5 s.*a=3"):
             model.evaluate(np.vstack([GOOD, BAD_ROW]), U)
         np.testing.assert_allclose(model.evaluate(GOOD, U)[:, 0], GOOD[:, 0] * 2.0, rtol=1e-6)
+
+
+def test_a_long_batch_is_no_hanging_evaluation(fmu: Path) -> None:
+    """The time-out counts from the last row that was done: twenty rows may take longer than what one of them may."""
+    rows = np.column_stack([np.linspace(2.0, 3.0, 20), np.full(20, 1.5)])
+    with faulty(fmu, Fault.SLOW_STEPS, timeout_s=1.5) as model:
+        outputs = model.evaluate(rows, U)
+    assert model.model_seconds > 1.5
+    np.testing.assert_allclose(outputs[:, 0], rows[:, 0] * 2.0, rtol=1e-6)
+
+
+def test_an_interrupted_batch_ends_the_processes(fmu: Path) -> None:
+    """Ctrl-C while an FMU hangs: the error is Ctrl-C's, and what is asked afterwards gets no stale answer."""
+    with faulty(fmu, Fault.HANG) as model:
+        model.evaluate(GOOD, U)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            model.evaluate(np.vstack([GOOD, BAD_ROW]), U)
+        with pytest.raises(RuntimeError, match="open the model anew"):
+            model.evaluate(GOOD, U)
 
 
 @pytest.mark.parametrize("row", [0, 3, 7])

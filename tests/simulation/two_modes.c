@@ -17,7 +17,7 @@
 enum { A, B, U, FAST, SLOW, THRESHOLD, REALS, Y1 = REALS, Y2, Y3 };
 enum {
     NONE, CRASH, HANG, ERROR, NOT_A_NUMBER, LIMIT_CYCLE, DISCARD, REFUSE, CRASH_ONCE, CHATTY, LEAKY, NO_RESET,
-    CRASH_ON_RESTORE, NO_STATE, NO_INSTANCE
+    CRASH_ON_RESTORE, NO_STATE, SLOW_STEPS
 };
 
 typedef struct {
@@ -118,6 +118,7 @@ static fmi2Status strike(Model *m, double time) {
     case DISCARD: return fmi2Discard;
     case CRASH_ONCE: crash_once(); return fmi2OK;
     case CHATTY: printf("chatter\n"); return fmi2OK;
+    case SLOW_STEPS: usleep(20000); return fmi2OK;
     default: return fmi2OK;
     }
 }

@@ -35,6 +35,7 @@ class Fault(enum.IntEnum):
     NO_RESET = 11
     CRASH_ON_RESTORE = 12
     NO_STATE = 13
+    SLOW_STEPS = 14
 
 
 def compile_library(folder: Path) -> Path:

@@ -64,19 +64,23 @@ class SerializedState:
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """To a worker: evaluate this row (n,) under these inputs (p,), and let the rows that follow start from there."""
+class Hello:
+    """To a worker, first: what it has to know, and the file of the board that it answers on."""
 
-    row: Floats
-    inputs: Floats
+    setup: Setup
+    board: Path
 
 
 @dataclass(frozen=True)
 class Batch:
-    """To a worker: evaluate these rows (k, n) under these inputs (p,) from the anchor, answer each as it is done."""
+    """To a worker: evaluate rows (k, n) under inputs (p,), write each answer to the board, then say ``Done``.
+
+    If ``anchored``, the first row starts from the reference, and those that follow, also in later batches, from there.
+    """
 
     rows: Floats
     inputs: Floats
+    anchored: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,8 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """From a worker: one row's outputs (m,), the wall time (s) it took, simulated time (s) and steps."""
-
-    outputs: Floats
-    seconds: float
-    simulated_s: float
-    steps: int
+class Done:
+    """From a worker: all rows of a batch are on the board."""
 
 
 @dataclass(frozen=True)

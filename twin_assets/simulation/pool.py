@@ -11,12 +11,15 @@ from typing import Self
 
 import numpy as np
 
-from twin_assets.simulation.messages import Anchor, Batch, Evaluated, Failure, Ready, Setup
+from twin_assets.simulation.board import SLOTS, Answers
+from twin_assets.simulation.messages import Batch, Failure, Setup
 from twin_assets.simulation.process import WorkerLostError, WorkerProcess
 from twin_assets.simulation.settle import Floats
 
 START_ALLOWANCE_S = 60.0
 WATCH_INTERVAL_S = 0.05
+# Batches that a process is asked for at a time, and the most rows of one; its board has to hold them all.
+AHEAD, CHUNK = 2, SLOTS // 4
 
 
 class StartError(Exception):
@@ -72,13 +75,13 @@ class _Job:
         self._workers = workers
         self._lock = threading.Lock()
 
-    def take(self) -> range:
+    def take(self) -> list[int]:
         """The next rows for a worker, ever fewer towards the end so that all finish together; empty at the end."""
         with self._lock:
             left = len(self.rows) - self._next
-            share = left if self._workers == 1 else math.ceil(left / (2 * self._workers))
-            chunk = range(self._next, self._next + share)
-            self._next = chunk.stop
+            share = min(CHUNK, left if self._workers == 1 else math.ceil(left / (2 * self._workers)))
+            chunk = list(range(self._next, self._next + share))
+            self._next += share
             return chunk
 
     def abandon(self) -> None:
@@ -91,13 +94,11 @@ class _Job:
         with self._lock:
             self.failed.add(row)
 
-    def store(self, row: int, answer: object) -> None:
-        """Keep one row's answer."""
-        if not isinstance(answer, Evaluated):
-            raise TypeError(f"a worker answered an evaluation with {type(answer).__name__}")
+    def store(self, rows: list[int], answers: Answers) -> None:
+        """Keep some rows' answers."""
         with self._lock:
-            self.outputs[row] = answer.outputs
-            self.seconds += answer.seconds
+            self.outputs[rows] = answers.outputs
+            self.seconds += float(answers.seconds.sum())
 
 
 class Pool:
@@ -116,7 +117,7 @@ class Pool:
         self._closing = threading.Lock()
         self._one_batch = threading.Lock()
         self._workers = [_Slot(setup) for _ in range(workers)]
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="fmu-worker")
+        self._threads = ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="fmu-worker")
         threading.Thread(target=self._watch, name="fmu-watch", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -130,16 +131,26 @@ class Pool:
     def evaluate(self, rows: Floats, inputs: Floats) -> BatchResult:
         """Evaluate rows (k, n) under inputs (p,), each where a worker is free.
 
+        If it is interrupted (Ctrl-C), the pool is closed: what the workers are then at nobody waits for.
+
         Raises:
             StartError: if the FMU does not start.
             RowError: if a row fails twice; of several, the first.
         """
         with self._one_batch:
+            if self._closed.is_set():
+                raise RuntimeError("the worker processes were ended; open the model anew")
             anchored = self._setup.restart == "rollback"
             job = _Job(rows, inputs, len(self._setup.outputs), len(self._workers), anchored=anchored)
-            helpful = self._workers[: max(1, len(rows) - anchored)]
-            tasks = [self._threads.submit(self._work, slot, job) for slot in helpful]
-            errors = [error for error in (task.exception() for task in tasks) if error is not None]
+            first, *others = self._workers[: max(1, len(rows) - anchored)]
+            try:
+                tasks = [self._threads.submit(self._work, slot, job) for slot in others]
+                # This thread has nothing else to do, and handing on costs time.
+                ends = [self._work(first, job), *(task.result() for task in tasks)]
+            except BaseException:
+                self.close()
+                raise
+        errors = [error for error in ends if error is not None]
         if errors:
             raise min(errors, key=lambda error: error.row if isinstance(error, RowError) else -1)
         return BatchResult(job.outputs, job.seconds, frozenset(job.failed))
@@ -160,36 +171,39 @@ class Pool:
             for slot in self._workers:
                 slot.process.expire(now)
 
-    def _work(self, slot: "_Slot", job: _Job) -> None:
-        """Take rows until none is left, ever before the last answer, so that the process need not wait.
-
-        A row that fails is tried once more in a fresh process, and the rest there, too; an error leaves nothing to the
-        other workers.
-        """
-        slot.busy = True
-        tried: set[int] = set()
+    def _work(self, slot: "_Slot", job: _Job) -> StartError | RowError | None:
+        """Take rows until none is left; an error leaves nothing to the other workers."""
         try:
-            due = self._begin(slot, job, [])
-            while True:
-                if len(due) <= 1:
-                    due.extend(slot.ask(job, list(job.take())))
-                if not due:
-                    return
-                row = due.popleft()
-                try:
-                    job.store(row, slot.process.receive(self._timeout_s))
-                except WorkerLostError as error:
-                    self._renew(slot, error)
-                    if row in tried:
-                        raise RowError(row, error.failure) from error
-                    tried.add(row)
-                    job.fail(row)
-                    due = self._begin(slot, job, [row, *due])
+            self._take_rows(slot, job)
+        except (StartError, RowError) as error:
+            job.abandon()
+            return error
         except BaseException:
             job.abandon()
             raise
-        finally:
-            slot.busy = False
+        return None
+
+    def _take_rows(self, slot: "_Slot", job: _Job) -> None:
+        """Take rows, ever before the last are answered, so that the process need not wait.
+
+        A row that fails is tried once more in a fresh process, and the rest there, too.
+        """
+        tried: set[int] = set()
+        due = self._begin(slot, job, [])
+        while True:
+            while slot.process.batches < AHEAD and len(due) <= CHUNK and (rows := job.take()):
+                due.extend(slot.ask(job, rows))
+            if not due:
+                return
+            try:
+                answers, lost = slot.process.answers(self._timeout_s), None
+            except WorkerLostError as error:
+                answers, lost = error.finished, error
+            job.store([due.popleft() for _ in answers.seconds], answers)
+            if lost is not None:
+                self._renew(slot, lost)
+                _blame(job, due, tried, lost)
+                due = self._begin(slot, job, list(due))
 
     def _begin(self, slot: "_Slot", job: _Job, rows: list[int]) -> deque[int]:
         """Wait for the process; ask for row 0, if others start from it, and for some rows; what is due, in order."""
@@ -198,10 +212,10 @@ class Pool:
         except WorkerLostError as error:
             self._renew(slot, error)
             raise StartError(error.failure) from error
+        rows = rows or job.take()
         if not job.anchored:
             return deque(slot.ask(job, rows))
-        slot.process.send(Anchor(job.rows[0], job.inputs))
-        return deque([0, *slot.ask(job, [row for row in rows if row != 0])])
+        return deque(slot.ask(job, [0, *(row for row in rows if row != 0)], anchored=True))
 
     def _renew(self, slot: "_Slot", lost: WorkerLostError) -> None:
         """A fresh process in place of a dead one, unless the pool is being closed."""
@@ -217,22 +231,33 @@ class _Slot:
     def __init__(self, setup: Setup) -> None:
         self.process = WorkerProcess(setup)
         self.ready = False
-        self.busy = False
 
     def wait_until_ready(self, timeout_s: float) -> None:
-        """Wait for the process's first message, once."""
+        """Wait for the process to start, once."""
         if not self.ready:
-            self.ready = isinstance(self.process.receive(timeout_s), Ready)
+            self.process.wait_until_ready(timeout_s)
+            self.ready = True
 
-    def ask(self, job: _Job, rows: list[int]) -> list[int]:
+    def ask(self, job: _Job, rows: list[int], *, anchored: bool = False) -> list[int]:
         """Let the process evaluate rows, one after the other; the same rows."""
         if rows:
-            self.process.send(Batch(job.rows[rows], job.inputs))
+            self.process.ask(Batch(job.rows[rows], job.inputs, anchored))
         return rows
 
     def end(self) -> None:
         """Ask the process to stop, or kill it in the midst of its work."""
-        if self.busy or not self.ready:
+        if self.process.batches or not self.ready:
             self.process.kill()
         else:
             self.process.stop()
+
+
+def _blame(job: _Job, due: deque[int], tried: set[int], lost: WorkerLostError) -> None:
+    """A process ended: note that the first row that was due failed, once."""
+    if not due:  # it had done all that it was asked
+        return
+    row = due[0]
+    if row in tried:
+        raise RowError(row, lost.failure) from lost
+    tried.add(row)
+    job.fail(row)

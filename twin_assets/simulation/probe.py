@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from twin_assets.simulation.fmu_model import FmuModel, extracted
-from twin_assets.simulation.messages import Anchor, Evaluated, Restart, Serialize, SerializedState, Setup
+from twin_assets.simulation.messages import Batch, Restart, Setup
 from twin_assets.simulation.process import WorkerLostError, WorkerProcess
 from twin_assets.simulation.settle import Floats
 
@@ -95,13 +95,10 @@ def _try_serialize(setup: Setup, timeout_s: float) -> RestartOutcome:
     try:
         process = _started(setup, timeout_s)
         try:
-            process.send(Serialize())
-            serialized = process.receive(timeout_s)
+            serialized = process.serialized(timeout_s)
             here = _evaluated(process, setup, timeout_s, detour=True)
         finally:
             _ended(process)
-        if not isinstance(serialized, SerializedState):
-            raise TypeError(f"a worker answered with {type(serialized).__name__} instead of a state")
         process = _started(replace(setup, serialized=serialized), timeout_s)
         try:
             there = _evaluated(process, setup, timeout_s, detour=True)
@@ -124,7 +121,7 @@ def _evaluate_twice(setup: Setup, timeout_s: float) -> tuple[Floats, Floats]:
 
 def _started(setup: Setup, timeout_s: float) -> WorkerProcess:
     process = WorkerProcess(setup)
-    process.receive(timeout_s + START_ALLOWANCE_S)
+    process.wait_until_ready(timeout_s + START_ALLOWANCE_S)
     return process
 
 
@@ -137,11 +134,9 @@ def _evaluated(process: WorkerProcess, setup: Setup, timeout_s: float, *, detour
     count = len(setup.coefficients)
     reference = np.array(setup.reference)
     row = _beside(setup, reference[:count]) if detour else reference[:count]
-    process.send(Anchor(row, reference[count:]))
-    answer = process.receive(timeout_s)
-    if not isinstance(answer, Evaluated):
-        raise TypeError(f"a worker answered an evaluation with {type(answer).__name__}")
-    return answer.outputs
+    process.ask(Batch(row[np.newaxis], reference[count:], anchored=True))
+    outputs: Floats = process.answers(timeout_s).outputs[0]
+    return outputs
 
 
 def _beside(setup: Setup, coefficients: Floats) -> Floats:

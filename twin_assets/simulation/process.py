@@ -9,11 +9,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from twin_assets.simulation.messages import Failure, Setup, Stop
+from twin_assets.simulation.board import Answers, Board
+from twin_assets.simulation.messages import Batch, Failure, Hello, Serialize, SerializedState, Setup, Stop
 
 OUTPUT_TAIL_BYTES = 2000
 STOP_GRACE_S = 3.0
@@ -21,15 +23,21 @@ WORKER = "twin_assets.simulation.worker"
 
 
 class WorkerLostError(Exception):
-    """The worker cannot go on: it said so, died, or did not answer in time."""
+    """The worker cannot go on: it said so, died, or did not get on in time.
 
-    def __init__(self, failure: Failure) -> None:
+    Attributes:
+        failure: why.
+        finished: what it had done by then and was not fetched yet.
+    """
+
+    def __init__(self, failure: Failure, finished: Answers) -> None:
         super().__init__(str(failure))
         self.failure = failure
+        self.finished = finished
 
 
 class WorkerProcess:
-    """A process with one loaded FMU. Started at once, ready later: the first ``receive`` waits for it.
+    """A process with one loaded FMU. Started at once, ready later.
 
     One thread asks; another may call ``expire`` and ``kill``.
     """
@@ -37,64 +45,81 @@ class WorkerProcess:
     def __init__(self, setup: Setup) -> None:
         self._lock = threading.Lock()
         self._deadline = math.inf
+        self._timeout_s = math.inf
         self._timed_out = False
+        self._seen = self._fetched = 0
+        self._asked: deque[int] = deque()
+        self._board = Board.create(setup.folder, len(setup.outputs))
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in release
         # -P: a file in the current folder must not stand in for a module. No shell; nothing here is the user's.
         command = [sys.executable, "-P", "-m", WORKER]
         self._process = subprocess.Popen(  # noqa: S603 - as above
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._output, env=_environment()
         )
-        self.send(setup)
+        self._send(Hello(setup, self._board.path))
 
     @property
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
 
-    def send(self, message: object) -> None:
-        """Pass a message on; to a dead worker in vain, which the next ``receive`` tells."""
-        try:
-            pickle.dump(message, _pipe(self._process.stdin), protocol=pickle.HIGHEST_PROTOCOL)
-            _pipe(self._process.stdin).flush()
-        except OSError:
-            return
+    @property
+    def batches(self) -> int:
+        """How many it was asked for and did not answer yet."""
+        return len(self._asked)
 
-    def receive(self, timeout_s: float) -> object:
-        """The worker's next answer.
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait for the process's first message, once.
 
         Raises:
-            WorkerLostError: if it reports a failure, dies, or does not answer in time; the process is then dead.
+            WorkerLostError: if the FMU does not start.
         """
-        with self._lock:
-            self._deadline = time.monotonic() + timeout_s
-        try:
-            message = pickle.load(_pipe(self._process.stdout))  # noqa: S301 - from our own child's pipe
-        except (EOFError, OSError, pickle.UnpicklingError):
-            message = None
-        with self._lock:
-            self._deadline = math.inf
-            timed_out = self._timed_out
-        if timed_out:
-            raise WorkerLostError(self._end(Failure(f"no answer within {timeout_s:g} s: the process was stopped")))
-        if message is None:
-            raise WorkerLostError(self._end(None))
-        if isinstance(message, Failure):
-            raise WorkerLostError(self._end(message))
-        return message
+        self._receive(timeout_s)
+
+    def ask(self, batch: Batch) -> None:
+        """Let it evaluate rows, after those that it was asked for before; at most ``SLOTS`` altogether."""
+        self._asked.append(len(batch.rows))
+        self._send(batch)
+
+    def answers(self, timeout_s: float) -> Answers:
+        """Wait for the answers to the oldest batch, as long as no row takes longer than allowed.
+
+        Raises:
+            WorkerLostError: if it reports a failure, dies, or does not get on in time; the process is then dead.
+        """
+        self._receive(timeout_s)
+        return self._fetch(self._fetched + self._asked.popleft())
+
+    def serialized(self, timeout_s: float) -> SerializedState:
+        """The reference's settled state.
+
+        Raises:
+            WorkerLostError: as ``answers``.
+        """
+        self._send(Serialize())
+        state = self._receive(timeout_s)
+        if not isinstance(state, SerializedState):
+            raise TypeError(f"a worker answered with {type(state).__name__} instead of a state")
+        return state
 
     def expire(self, now: float) -> None:
-        """Kill the worker if its answer is overdue."""
+        """Kill the worker if it has been expected for too long, and has finished no row meanwhile."""
         with self._lock:
-            if now > self._deadline:
+            if self._deadline == math.inf:
+                return
+            finished = self._board.finished
+            if finished > self._seen:
+                self._seen, self._deadline = finished, now + self._timeout_s
+            elif now > self._deadline:
                 self._timed_out = True
                 self._process.kill()
 
     def stop(self) -> None:
         """Ask an idle worker to free its FMU and end; ``release`` waits for that."""
-        self.send(Stop())
+        self._send(Stop())
 
     def kill(self) -> None:
-        """End the process whatever it does; whoever waits in ``receive`` gets a ``WorkerLostError``."""
+        """End the process whatever it does; whoever waits for it gets a ``WorkerLostError``."""
         self._process.kill()
 
     def release(self) -> None:
@@ -106,14 +131,46 @@ class WorkerProcess:
             except OSError:  # what was still to be written to a dead process
                 continue
         self._output.close()
+        self._board.close()
 
-    def _end(self, failure: Failure | None) -> Failure:
+    def _send(self, message: object) -> None:
+        """Pass a message on; to a dead worker in vain, which whoever waits for it is told."""
+        try:
+            pickle.dump(message, _pipe(self._process.stdin), protocol=pickle.HIGHEST_PROTOCOL)
+            _pipe(self._process.stdin).flush()
+        except OSError:
+            return
+
+    def _receive(self, timeout_s: float) -> object:
+        """The worker's next message."""
+        with self._lock:
+            self._timeout_s, self._deadline = timeout_s, time.monotonic() + timeout_s
+        try:
+            message = pickle.load(_pipe(self._process.stdout))  # noqa: S301 - from our own child's pipe
+        except (EOFError, OSError, pickle.UnpicklingError):
+            message = None
+        with self._lock:
+            self._deadline = math.inf
+            timed_out = self._timed_out
+        if timed_out:
+            message = Failure(f"no answer within {timeout_s:g} s: the process was stopped")
+        if message is None or isinstance(message, Failure):
+            raise self._lost(message)
+        return message
+
+    def _fetch(self, stop: int) -> Answers:
+        answers = self._board.read(self._fetched, stop)
+        self._fetched = stop
+        return answers
+
+    def _lost(self, failure: Failure | None) -> WorkerLostError:
         """Make sure that the process is gone; how it died, if it did not say, and what it printed join the failure."""
         self._wait()
         failure = failure or Failure(f"the process died ({_exit_text(self._process.returncode)})")
         whole = replace(failure, log=" ".join(filter(None, (failure.log, self._printed()))))
+        finished = self._fetch(self._board.finished)
         self.release()
-        return whole
+        return WorkerLostError(whole, finished)
 
     def _wait(self) -> None:
         """A process that said that it failed, or closed its pipe, is about to end; one that does not, is killed."""

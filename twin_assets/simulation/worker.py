@@ -1,7 +1,8 @@
 """The process that runs an FMU for its parent: ``python -m twin_assets.simulation.worker``.
 
-Standard input and output carry messages; what the FMU prints goes to standard error, a file of the parent's. Imports
-nothing of the parent's program (``multiprocessing`` would import its main module, for example Dagster's).
+Standard input and output carry messages, the board the answers; what the FMU prints goes to standard error, a file of
+the parent's. Imports nothing of the parent's program (``multiprocessing`` would import its main module, for example
+Dagster's).
 """
 
 import ctypes
@@ -12,12 +13,11 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
 from typing import IO
 
+from twin_assets.simulation.board import Board
 from twin_assets.simulation.instance import Instance, InstanceError
-from twin_assets.simulation.messages import Anchor, Batch, Evaluated, Failure, Ready, Serialize, Setup
-from twin_assets.simulation.settle import Floats, Settled
+from twin_assets.simulation.messages import Batch, Done, Failure, Hello, Ready, Serialize, Setup
 
 ORPHAN_GRACE_S = 1.0
 
@@ -27,26 +27,24 @@ def main() -> None:
     # Ctrl-C in a terminal reaches the whole process group; ending the workers is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = _take_pipes()
-    setup: Setup = pickle.load(requests)  # noqa: S301 - from the parent's own pipe
+    hello: Hello = pickle.load(requests)  # noqa: S301 - from the parent's own pipe
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, setup, inbox), daemon=True).start()
+    threading.Thread(target=_listen, args=(requests, hello.setup, inbox), daemon=True).start()
     try:
-        instance = Instance(setup)
+        instance = Instance(hello.setup)
         _say(answers, Ready())
-        _serve(instance, inbox, answers)
+        _serve(instance, Board(hello.board, len(hello.setup.outputs)), inbox, answers)
     except InstanceError as error:
         _flush_c()
         _say(answers, Failure(str(error), error.log))
 
 
-def _serve(instance: Instance, inbox: "queue.SimpleQueue[object]", answers: IO[bytes]) -> None:
+def _serve(instance: Instance, board: Board, inbox: "queue.SimpleQueue[object]", answers: IO[bytes]) -> None:
     while True:
         match inbox.get():
-            case Anchor(row, inputs):
-                _say(answers, _timed(instance.evaluate_anchor, row, inputs))
-            case Batch(rows, inputs):
-                for row in rows:
-                    _say(answers, _timed(instance.evaluate, row, inputs))
+            case Batch() as batch:
+                _evaluate(instance, board, batch)
+                _say(answers, Done())
             case Serialize():
                 _say(answers, instance.serialize())
             case _:
@@ -54,11 +52,13 @@ def _serve(instance: Instance, inbox: "queue.SimpleQueue[object]", answers: IO[b
                 return
 
 
-def _timed(evaluate: Callable[[Floats, Floats], Settled], row: Floats, inputs: Floats) -> Evaluated:
-    _forget_output()
-    begun = time.perf_counter()
-    settled = evaluate(row, inputs)
-    return Evaluated(settled.outputs, time.perf_counter() - begun, settled.simulated_s, settled.steps)
+def _evaluate(instance: Instance, board: Board, batch: Batch) -> None:
+    for index, row in enumerate(batch.rows):
+        _forget_output()
+        evaluate = instance.evaluate_anchor if batch.anchored and index == 0 else instance.evaluate
+        begun = time.perf_counter()
+        settled = evaluate(row, batch.inputs)
+        board.write(settled.outputs, time.perf_counter() - begun)
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:

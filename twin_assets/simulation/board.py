@@ -1,0 +1,88 @@
+"""The board of a worker process: memory that it shares with its parent, and writes its answers to.
+
+A row of a small model takes about as long as a few messages through a pipe. So rows are not answered one by one: the
+worker says one message when it has done all that a message asked for, and on the board stands, row by row, how far it
+is. From there the parent also knows what a worker had finished when it died, and whether a silent one still gets on.
+
+A ring: the answer to the i-th row that a worker ever evaluates stands in slot i modulo ``SLOTS``.
+"""
+
+import mmap
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from twin_assets.simulation.settle import Floats
+
+SLOTS = 256
+"""Answers that fit: no more rows may be asked for and not yet read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Rows that a worker finished, in the order in which it was asked.
+
+    Attributes:
+        outputs: (k, m).
+        seconds: (k,) wall time that each took inside the worker.
+    """
+
+    outputs: Floats
+    seconds: Floats
+
+
+class Board:
+    """A mapped file of doubles: how many rows were ever finished, then the slots: m outputs and the seconds they took.
+
+    Nothing orders the memory of two processes but a message between them, or the end of one: read answers after either.
+    How many are ``finished`` may be asked at any time, and may come late.
+
+    Args:
+        path: the file, made by ``create``.
+        outputs: m.
+    """
+
+    def __init__(self, path: Path, outputs: int) -> None:
+        self.path, self._width = path, outputs + 1
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+
+    @classmethod
+    def create(cls, folder: Path, outputs: int) -> Self:
+        """A new, empty board, in a file of its own."""
+        with tempfile.NamedTemporaryFile(prefix="board-", dir=folder, delete=False) as file:
+            file.truncate(8 * (1 + SLOTS * (outputs + 1)))
+        return cls(Path(file.name), outputs)
+
+    @property
+    def finished(self) -> int:
+        """How many rows were ever finished."""
+        return int(self._cells()[0])
+
+    def write(self, outputs: Floats, seconds: float) -> None:
+        """The next answer: outputs (m,) and wall time. It counts as soon as all of it is there."""
+        cells = self._cells()
+        slot = self._slots()[int(cells[0]) % SLOTS]
+        slot[:-1] = outputs
+        slot[-1] = seconds
+        cells[0] += 1.0
+
+    def read(self, first: int, stop: int) -> Answers:
+        """The answers from the first (counted from 0, over all that was ever asked) up to before another."""
+        rows = self._slots()[np.arange(first, stop) % SLOTS]
+        return Answers(rows[:, :-1], rows[:, -1])
+
+    def close(self) -> None:
+        """Forget the memory and remove the file."""
+        self._map.close()
+        self.path.unlink(missing_ok=True)
+
+    def _cells(self) -> Floats:
+        # A view that is kept would keep the map from being closed.
+        return np.frombuffer(self._map, dtype=np.float64)
+
+    def _slots(self) -> Floats:
+        return self._cells()[1:].reshape(SLOTS, self._width)
