@@ -4,15 +4,19 @@ The formulas are those of the datasets (https://www.itl.nist.gov/div898/strd/nls
 numbers are in ``nist/``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from oracles.closed_form import ClosedForm, Formula, free
+from oracles.closed_form import ClosedForm, free
 from twin_assets.estimation import Batch, StaticCalibration, StaticSettings, calibrate_static
 from twin_assets.model import Floats
+
+# Each coefficient's values (k,) and the predictors (p,), to the responses (k,).
+Columns = Sequence[Floats]
+Formula = Callable[[Columns, Floats], Floats]
 
 FOLDER = Path(__file__).parent / "nist"
 # The formulas are exact to rounding, so differences may be small: their error is of the order of 1e-10.
@@ -76,7 +80,7 @@ def solve(problem: Problem, start: int) -> StaticCalibration:
     inputs = tuple(f"x{j + 1}" for j in range(problem.predictors.shape[1]))
 
     def evaluate(values: Floats, x: Floats) -> Floats:
-        return np.broadcast_to(formula(values.T, x), len(values))[:, np.newaxis]
+        return formula(tuple(values.T), x)[:, np.newaxis]
 
     initial = problem.start[start - 1]
     return calibrate_static(
@@ -87,85 +91,85 @@ def solve(problem: Problem, start: int) -> StaticCalibration:
     )
 
 
-def _misra1a(b: Floats, x: Floats) -> Floats:
-    return b[0] * (1 - np.exp(-b[1] * x))
+def _misra1a(b: Columns, x: Floats) -> Floats:
+    return b[0] * (1.0 - np.exp(-b[1] * x))
 
 
-def _misra1b(b: Floats, x: Floats) -> Floats:
-    return b[0] * (1 - (1 + b[1] * x / 2) ** -2)
+def _misra1b(b: Columns, x: Floats) -> Floats:
+    return b[0] * (1.0 - (1 + b[1] * x / 2) ** -2)
 
 
-def _misra1c(b: Floats, x: Floats) -> Floats:
+def _misra1c(b: Columns, x: Floats) -> Floats:
     return b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5)
 
 
-def _misra1d(b: Floats, x: Floats) -> Floats:
+def _misra1d(b: Columns, x: Floats) -> Floats:
     return b[0] * b[1] * x / (1 + b[1] * x)
 
 
-def _chwirut(b: Floats, x: Floats) -> Floats:
+def _chwirut(b: Columns, x: Floats) -> Floats:
     return np.exp(-b[0] * x) / (b[1] + b[2] * x)
 
 
-def _lanczos(b: Floats, x: Floats) -> Floats:
+def _lanczos(b: Columns, x: Floats) -> Floats:
     return b[0] * np.exp(-b[1] * x) + b[2] * np.exp(-b[3] * x) + b[4] * np.exp(-b[5] * x)
 
 
-def _gauss(b: Floats, x: Floats) -> Floats:
+def _gauss(b: Columns, x: Floats) -> Floats:
     first, second = (b[j] * np.exp(-((x - b[j + 1]) ** 2) / b[j + 2] ** 2) for j in (2, 5))
     return b[0] * np.exp(-b[1] * x) + first + second
 
 
-def _danwood(b: Floats, x: Floats) -> Floats:
-    return b[0] * x ** b[1]
+def _danwood(b: Columns, x: Floats) -> Floats:
+    return b[0] * np.power(x, b[1])
 
 
-def _kirby2(b: Floats, x: Floats) -> Floats:
+def _kirby2(b: Columns, x: Floats) -> Floats:
     return (b[0] + b[1] * x + b[2] * x**2) / (1 + b[3] * x + b[4] * x**2)
 
 
-def _cubic(b: Floats, x: Floats) -> Floats:
+def _cubic(b: Columns, x: Floats) -> Floats:
     return (b[0] + b[1] * x + b[2] * x**2 + b[3] * x**3) / (1 + b[4] * x + b[5] * x**2 + b[6] * x**3)
 
 
-def _nelson(b: Floats, x: Floats) -> Floats:
-    return b[0] - b[1] * x[0] * np.exp(-b[2] * x[1])
+def _nelson(b: Columns, x: Floats) -> Floats:
+    return b[0] - b[1] * x[:1] * np.exp(-b[2] * x[1:])
 
 
-def _mgh17(b: Floats, x: Floats) -> Floats:
+def _mgh17(b: Columns, x: Floats) -> Floats:
     return b[0] + b[1] * np.exp(-x * b[3]) + b[2] * np.exp(-x * b[4])
 
 
-def _roszman1(b: Floats, x: Floats) -> Floats:
+def _roszman1(b: Columns, x: Floats) -> Floats:
     return b[0] - b[1] * x - np.arctan(b[2] / (x - b[3])) / np.pi
 
 
-def _enso(b: Floats, x: Floats) -> Floats:
+def _enso(b: Columns, x: Floats) -> Floats:
     waves = ((12.0, b[1], b[2]), (b[3], b[4], b[5]), (b[6], b[7], b[8]))
     return b[0] + sum(c * np.cos(2 * np.pi * x / t) + s * np.sin(2 * np.pi * x / t) for t, c, s in waves)
 
 
-def _mgh09(b: Floats, x: Floats) -> Floats:
+def _mgh09(b: Columns, x: Floats) -> Floats:
     return b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3])
 
 
-def _rat42(b: Floats, x: Floats) -> Floats:
-    return b[0] / (1 + np.exp(b[1] - b[2] * x))
+def _rat42(b: Columns, x: Floats) -> Floats:
+    return b[0] / (1.0 + np.exp(b[1] - b[2] * x))
 
 
-def _mgh10(b: Floats, x: Floats) -> Floats:
+def _mgh10(b: Columns, x: Floats) -> Floats:
     return b[0] * np.exp(b[1] / (x + b[2]))
 
 
-def _eckerle4(b: Floats, x: Floats) -> Floats:
+def _eckerle4(b: Columns, x: Floats) -> Floats:
     return b[0] / b[1] * np.exp(-0.5 * ((x - b[2]) / b[1]) ** 2)
 
 
-def _rat43(b: Floats, x: Floats) -> Floats:
+def _rat43(b: Columns, x: Floats) -> Floats:
     return b[0] / (1 + np.exp(b[1] - b[2] * x)) ** (1 / b[3])
 
 
-def _bennett5(b: Floats, x: Floats) -> Floats:
+def _bennett5(b: Columns, x: Floats) -> Floats:
     return b[0] * (b[1] + x) ** (-1 / b[2])
 
 

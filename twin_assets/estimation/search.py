@@ -97,11 +97,12 @@ class Search:
 
     def chain(self, xi: Floats) -> Floats:
         """(n,) how much of each coefficient a whitened state moves."""
-        return clamp_slope(self.states(xi), self.coefficients) * self.prior.std
+        return np.asarray(clamp_slope(self.states(xi), self.coefficients) * self.prior.std, dtype=np.float64)
 
     def gaps(self, xi: Floats) -> Floats:
         """(N,) observed minus predicted, model units."""
-        return self.batch.values - self.batch.predicted(self.physical(xi)[np.newaxis], self.model)[0]
+        predicted = self.batch.predicted(self.physical(xi)[np.newaxis], self.model)
+        return self.batch.values - predicted.reshape(-1)
 
     def slopes(self, xi: Floats) -> Floats:
         """(N, n) of the predictions in the coefficients."""

@@ -233,10 +233,14 @@ def _check_told_apart(search: Search, seen: Floats) -> None:
     if values[-1] >= _UNSEEN * values[0]:
         return
     blind = directions[-1] / length
+    largest = int(np.argmax(np.abs(blind)))
     change = blind * search.coefficients.initial_std
-    change = change / change[np.argmax(np.abs(blind))]
-    named = zip(search.coefficients.names, change.tolist(), np.abs(blind) >= SMALLEST_NAMED * np.abs(blind).max())
-    together = Combination({name: weight for name, weight, is_named in named if is_named}, np.inf)
+    weights = {
+        name: float(change[j] / change[largest])
+        for j, name in enumerate(search.coefficients.names)
+        if abs(blind[j]) >= SMALLEST_NAMED * abs(blind[largest])
+    }
     raise CalibrationError(
-        f"the observations cannot tell {together}; let the prior count, or give what is known of one of these coefficients"
+        f"the observations cannot tell {Combination(weights, np.inf)}; let the prior count, or take one of these"
+        " coefficients for known"
     )
