@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracles.plants import Plant
-from twin_assets.estimation import FilterSettings, coefficient_marginals, filter_step, predict_outputs, prior
+from twin_assets.estimation import FilterSettings, Step, coefficient_marginals, filter_step, predict_outputs, prior
 from twin_assets.estimation.bounds import to_physical, to_state
 from twin_assets.model import Floats
 
@@ -20,6 +20,31 @@ HOUR_NS = 3_600_000_000_000
 _NO_INPUTS = np.empty(0)
 # Outliers are not the subject; a good observation is refused once in a billion.
 _GATE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """95 % intervals of q quantities at each of s steps, beside the truth.
+
+    Attributes:
+        truth: (s, q).
+        lower: (s, q).
+        upper: (s, q).
+    """
+
+    truth: Floats
+    lower: Floats
+    upper: Floats
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """(s, q) whether the interval held the truth."""
+        return (self.lower <= self.truth) & (self.truth <= self.upper)
+
+    @property
+    def missed_below(self) -> Floats:
+        """(s, q) how far the truth was below the lower end; 0 where it was not."""
+        return np.maximum(self.lower - self.truth, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +56,16 @@ class Run:
         nis: (s,) normalised innovation squared.
         dof: (s,) of the NIS: measurements used.
         gated: (s,) measurements refused.
-        held: (s, n) whether the coefficient's interval held the truth.
-        held_virtual: (s, v) whether the virtual sensor's did.
+        coefficients: of n.
+        virtual: of the virtual sensors.
     """
 
     nees: Floats
     nis: Floats
     dof: NDArray[np.intp]
     gated: NDArray[np.intp]
-    held: NDArray[np.bool_]
-    held_virtual: NDArray[np.bool_]
+    coefficients: Intervals
+    virtual: Intervals
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +108,11 @@ class Consistency:
 
     def coverage(self) -> Floats:
         """(n,) part of each coefficient's intervals that held the truth."""
-        return np.asarray(np.mean([run.held for run in self.runs], axis=(0, 1)), dtype=np.float64)
+        return np.asarray(np.mean([run.coefficients.held for run in self.runs], axis=(0, 1)), dtype=np.float64)
 
     def coverage_virtual(self) -> Floats:
         """(v,) part of each virtual sensor's."""
-        return np.asarray(np.mean([run.held_virtual for run in self.runs], axis=(0, 1)), dtype=np.float64)
+        return np.asarray(np.mean([run.virtual.held for run in self.runs], axis=(0, 1)), dtype=np.float64)
 
 
 def _bounds(dof: int, part: float) -> tuple[float, float]:
@@ -123,22 +148,25 @@ def play(plant: Plant, seed: int) -> Run:
     observations = outputs[:, :m] + plant.noise_std * rng.normal(size=(plant.steps, m))
     observations[rng.random(observations.shape) < plant.missing] = np.nan
     settings = FilterSettings(plant.noise_std, _GATE)
-    state = prior(plant.coefficients)
-    rows = []
-    for k, (observation, true, answers) in enumerate(zip(observations, truth, outputs[:, m:], strict=True)):
+    state, steps, known, said = prior(plant.coefficients), [], [], []
+    for k, observation in enumerate(observations):
         step = filter_step(state, k * HOUR_NS, observation, _NO_INPUTS, plant.model, plant.coefficients, settings)
         state = step.state
-        error = to_state(true, plant.coefficients) - state.posterior.mean
-        known = coefficient_marginals(state.posterior, plant.coefficients)
-        said = predict_outputs(state.posterior, _NO_INPUTS, plant.model, plant.coefficients)
-        rows.append(
-            (
-                float(error @ np.linalg.solve(state.posterior.cov, error)),
-                step.nis,
-                step.dof,
-                step.reasons.count("gated"),
-                (known.lower <= true) & (true <= known.upper),
-                (said.lower[m:] <= answers) & (answers <= said.upper[m:]),
-            )
-        )
-    return Run(*(np.array(column) for column in zip(*rows, strict=True)))
+        steps.append(step)
+        known.append(coefficient_marginals(state.posterior, plant.coefficients))
+        said.append(predict_outputs(state.posterior, _NO_INPUTS, plant.model, plant.coefficients))
+    return Run(
+        nees=np.array([_nees(step, true, plant) for step, true in zip(steps, truth, strict=True)]),
+        nis=np.array([step.nis for step in steps]),
+        dof=np.array([step.dof for step in steps]),
+        gated=np.array([step.reasons.count("gated") for step in steps]),
+        coefficients=Intervals(truth, np.array([one.lower for one in known]), np.array([one.upper for one in known])),
+        virtual=Intervals(
+            outputs[:, m:], np.array([one.lower[m:] for one in said]), np.array([one.upper[m:] for one in said])
+        ),
+    )
+
+
+def _nees(step: Step, true: Floats, plant: Plant) -> float:
+    error = to_state(true, plant.coefficients) - step.posterior.mean
+    return float(error @ np.linalg.solve(step.posterior.cov, error))

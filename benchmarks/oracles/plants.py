@@ -92,6 +92,18 @@ def _mixing(b: Floats) -> Floats:
 
 LINEAR = _plant("linear", _linear, (0.3, 0.5, 0.2), 2, initial=(0.0, 0.0, 0.0), initial_std=1.0, drift=0.2)
 SATURATING = _plant("saturating", _saturating, (0.1, 0.2, 0.2), 2, initial=(0.0, 0.0), initial_std=0.5, drift=0.1)
+# The ratios of the web line's bearings: prior 1 : 5 above the bound, a drift that crosses the prior within three steps.
+AT_A_BOUND = _plant(
+    "at a bound",
+    _mixing,
+    (0.06, 0.06, 0.06),
+    2,
+    initial=(0.1, 0.1, 0.1),
+    initial_std=0.5,
+    drift=0.29,
+    bounds=(0.0, 5.0),
+)
+# A narrow range: the truth is within one step of a bound for a fifth of the time.
 BETWEEN_BOUNDS = _plant(
     "between two bounds",
     _mixing,
@@ -102,10 +114,10 @@ BETWEEN_BOUNDS = _plant(
     drift=0.1,
     bounds=(0.0, 1.0),
 )
-# The clamp bends over what the prior calls likely (its scale is 0.2 here), the truth crawls within the bend: the
+# The clamp bends over what the prior calls likely (its scale is 0.2 here), and the truth crawls within the bend: the
 # Gaussian in z is at its worst. See "What it cannot know" in the README of ``twin_assets/estimation``.
 CRAWLING = _plant(
-    "crawling at a bound",
+    "crawling along a bound",
     _mixing,
     (0.05, 0.05, 0.05),
     2,
@@ -114,4 +126,4 @@ CRAWLING = _plant(
     drift=0.05,
     bounds=(0.0, 5.0),
 )
-PLANTS = (LINEAR, SATURATING, BETWEEN_BOUNDS, CRAWLING)
+PLANTS = (LINEAR, SATURATING, AT_A_BOUND, BETWEEN_BOUNDS, CRAWLING)

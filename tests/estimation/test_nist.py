@@ -8,6 +8,8 @@ from twin_assets.estimation import CalibrationError
 
 # Its response is exact to 14 digits, so the certified residuals, 1e-25 in all, are the rounding of such numbers.
 ROUNDED = "Lanczos1"
+# These take a hundred thousand runs and more.
+LONG = ("ENSO", "Bennett5")
 
 
 @pytest.mark.parametrize("name", nist.FORMULAS)
@@ -24,7 +26,9 @@ def test_the_numbers_are_nists(name: str) -> None:
         assert squares == pytest.approx(problem.residual_squares, rel=1e-7)
 
 
-@pytest.mark.parametrize("name", nist.FORMULAS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in nist.FORMULAS]
+)
 def test_certified_from_start_2(name: str) -> None:
     """Estimates to six digits, standard errors to six, for all 27 problems, of higher difficulty too.
 
