@@ -118,8 +118,12 @@ class Search:
         from scipy.optimize import least_squares
 
         noise = noise_std[self.batch.channel]
+        # SciPy counts its evaluations, but not all of them.
+        rows = 0
 
         def residual(xi: Floats) -> Floats:
+            nonlocal rows
+            rows += 1
             try:
                 seen = self.gaps(xi) / noise
             except EvaluationError:
@@ -127,6 +131,8 @@ class Search:
             return seen if self.settings.diffuse else np.concatenate([seen, xi])
 
         def jacobian(xi: Floats) -> Floats:
+            nonlocal rows
+            rows += 2 * xi.size + 1
             seen = -self.slopes(xi) * self.chain(xi) / noise[:, np.newaxis]
             return seen if self.settings.diffuse else np.vstack([seen, np.eye(xi.size)])
 
@@ -149,5 +155,5 @@ class Search:
                 f"the search did not converge in {done.nfev} evaluations. It stands at {here}, where the sum of squares"
                 f" is {2.0 * done.cost:.6g}; start it nearer, give a narrower prior, or allow more evaluations"
             )
-        rows = done.nfev + 1 + (done.njev + 1) * (2 * xi.size + 1)
+        rows += 1 + 2 * xi.size + 1
         return Minimum(xi, noise_std, self.gaps(xi), self.slopes(xi), rows * self.batch.conditions)
