@@ -13,6 +13,7 @@ from twin_assets.errors import TwinError
 from twin_assets.estimation import Coefficients
 from twin_assets.estimation.sensitivity import Combination, LocalSensitivity, local_sensitivity
 from twin_assets.model import EvaluationError, Floats
+from twin_assets.neighbours import beside_others
 from twin_assets.simulation import FmuDescription, RestartReport, probe_restart
 from twin_assets.spec import Channel, MeasurementSpec, TwinSpec
 from twin_assets.spec_check import described
@@ -83,20 +84,21 @@ class Report:
 
 
 def check_twin(name: str, twins_path: Path) -> Report:
-    """Check the file, then the FMU against it, then the model itself, as far as one after the other holds."""
+    """Check the file and its neighbours, then the FMU against it, then the model, as far as one after another holds."""
     try:
         twin = load_twin(name, twins_path)
     except SpecError as error:
         return Report(name, findings=error.findings)
+    clashing, possible = beside_others(twin, twins_path)
     try:
         description = described(twin)
     except SpecError as error:
-        return Report(name, findings=error.findings, twin=twin)
+        return Report(name, (*clashing, *error.findings), possible, twin=twin)
     try:
         evidence = gather(twin, description)
     except TwinError as error:
-        return Report(name, (f"{_where_run(twin, error)}: {error}",), (), description, twin)
-    return Report(name, (), tuple(warnings_of(twin, evidence)), description, twin, evidence)
+        return Report(name, (*clashing, f"{_where_run(twin, error)}: {error}"), possible, description, twin)
+    return Report(name, clashing, (*possible, *warnings_of(twin, evidence)), description, twin, evidence)
 
 
 def gather(twin: Twin, description: FmuDescription) -> Evidence:

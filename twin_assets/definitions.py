@@ -24,9 +24,10 @@ from twin_assets.automation import build_job, build_schedules, build_sensor
 from twin_assets.checks import build_checks
 from twin_assets.home import Home, twins_path_from
 from twin_assets.models import Opener
+from twin_assets.neighbours import clashes
 from twin_assets.progress import Progress, silent
 from twin_assets.resources import Clock, build_resources
-from twin_assets.spec_file import SpecError, Twin, load_twin, twin_names
+from twin_assets.spec_file import SpecError, Twin, find_twins
 from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
     OBSERVATIONS,
@@ -70,9 +71,14 @@ def build_definitions(
         progress: told how far a run is.
         opener: opens a twin's model; by default its FMU.
         pictures: whether tables are drawn for people; about a second each.
-        broken: folder -> why its twin.yaml cannot be read; shown as an asset that cannot be materialized.
+        broken: folder -> why its twin is left out; shown as an asset that cannot be materialized.
+
+    Raises:
+        SpecError: if one of the twins publishes what another one publishes or measures for the same unit.
     """
     twins = tuple(twins)
+    if clashing := clashes(twins):
+        raise SpecError(finding for findings in clashing.values() for finding in findings)
     with warnings.catch_warnings():
         # Backfill policies are marked beta; the pinned release has them, and the tests hold what is relied on.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -104,12 +110,12 @@ def executor() -> dg.ExecutorDefinition:
 
 
 def broken_asset(folder: str, reason: str) -> dg.AssetsDefinition:
-    """What stands in for a twin whose twin.yaml cannot be read: one mistake does not take the other twins away."""
+    """What stands in for a twin whose twin.yaml is refused: one mistake does not take the other twins away."""
 
     @dg.asset(
         key=dg.AssetKey([folder, "twin_yaml"]),
         group_name=re.sub(r"\W", "_", folder, flags=re.ASCII),
-        description=f"**This twin is missing, its twin.yaml cannot be read.**\n\n```\n{reason}\n```\n\nMend it, then"
+        description=f"**This twin is missing, its twin.yaml is refused.**\n\n```\n{reason}\n```\n\nMend it, then"
         " reload the code location.",
         kinds={"error"},
     )
@@ -120,18 +126,14 @@ def broken_asset(folder: str, reason: str) -> dg.AssetsDefinition:
 
 
 def find_all(twins_path: Path) -> tuple[list[Twin], dict[str, str]]:
-    """The twins of a folder, and why the others cannot be read, by folder.
+    """The twins of a folder that can be side by side, and why the others are left out, by folder.
 
     Raises:
         SpecError: if the folder itself cannot be read.
     """
-    twins, broken = [], {}
-    for name in twin_names(twins_path):
-        try:
-            twins.append(load_twin(name, twins_path))
-        except SpecError as error:
-            broken[name] = str(error)
-    return twins, broken
+    twins, broken = find_twins(twins_path)
+    clashing = {name: "\n".join(findings) for name, findings in clashes(twins).items()}
+    return [twin for twin in twins if twin.spec.name not in clashing], broken | clashing
 
 
 @dg.definitions
@@ -140,6 +142,6 @@ def defs() -> dg.Definitions:
     twins, broken = find_all(twins_path_from(os.environ))
     for folder, reason in broken.items():
         logging.getLogger("dagster").error(
-            "The twin in '%s' is left out, its twin.yaml cannot be read:\n%s", folder, reason
+            "The twin in '%s' is left out, its twin.yaml is refused:\n%s", folder, reason
         )
     return build_definitions(twins, broken=broken)

@@ -262,6 +262,11 @@ class TwinSpec(Part):
         return self.title or self.name
 
     @property
+    def named_units(self) -> tuple[str, ...] | None:
+        """The units that twin.yaml names, one like the twin where it names none; None if they are discovered."""
+        return None if self.units == DISCOVERED else self.units or (self.name,)
+
+    @property
     def sources(self) -> tuple[spec_names.Claim, ...]:
         """What is read from the historian: inputs that are not constant, then measurements."""
         read: list[tuple[str, int, Channel]] = [

@@ -79,6 +79,21 @@ def load_twin(name_or_path: str | Path, twins_path: Path) -> Twin:
     return Twin(spec, path, document.lines)
 
 
+def find_twins(twins_path: Path) -> tuple[list[Twin], dict[str, str]]:
+    """The twins of a folder, by name, and why the others cannot be read, by folder.
+
+    Raises:
+        SpecError: if the folder itself cannot be read.
+    """
+    twins, broken = [], {}
+    for name in twin_names(twins_path):
+        try:
+            twins.append(load_twin(name, twins_path))
+        except SpecError as error:
+            broken[name] = str(error)
+    return twins, broken
+
+
 def twin_names(twins_path: Path) -> tuple[str, ...]:
     """Folders that hold a twin.yaml, sorted.
 

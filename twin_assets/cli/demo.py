@@ -16,7 +16,8 @@ from twin_assets.demo.report import as_json, show
 from twin_assets.demo.script import Wish, demo_folder
 from twin_assets.errors import TwinError
 from twin_assets.home import TWINS_VARIABLE, home_from, twins_path_from
-from twin_assets.spec_file import TWIN_FILE, load_twin
+from twin_assets.neighbours import load_undisputed
+from twin_assets.spec_file import TWIN_FILE
 
 TWIN = "web_line"
 
@@ -40,7 +41,7 @@ def command(seed: int | None, days: float | None, start: pd.Timestamp | None, as
             f"{twins_path}: the demonstration's twin '{TWIN}' is not there. It comes with the project's repository: run"
             f" the command in its folder, or name its folder of twins with --twins or {TWINS_VARIABLE}."
         )
-    twin = load_twin(TWIN, twins_path)
+    twin = load_undisputed(TWIN, twins_path)
     told = Console(stderr=True, quiet=quiet or not sys.stderr.isatty(), highlight=False)
     bars = partial(stage_bars, quiet=quiet)
     demo = play(twin, home, Wish(seed, days, start), say=told.print, bars=bars)

@@ -12,11 +12,12 @@ from twin_assets.cli.bars import stage_bars
 from twin_assets.errors import TwinError
 from twin_assets.historian import Historian, SqlHistorian
 from twin_assets.home import Home, home_from, twins_path_from
+from twin_assets.neighbours import load_undisputed
 from twin_assets.resources import wall_clock
 from twin_assets.running import RunSummary, run_windows
 from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
-from twin_assets.spec_file import Twin, load_twin
+from twin_assets.spec_file import Twin
 from twin_assets.stages.live import new_windows, pending_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.store import Store
@@ -38,7 +39,7 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
     """
     ordered_range(start, end)
     home = home_from(os.environ)
-    twin = load_twin(name, twins_path_from(os.environ))
+    twin = load_undisputed(name, twins_path_from(os.environ))
     home.prepare()
     windows = choose(home, twin, start, end)
     if not windows:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from twin_assets.historian.base import SAMPLE_COLUMNS, Arrivals, Historian
-from twin_assets.spec import DISCOVERED, TwinSpec
+from twin_assets.spec import TwinSpec
 from twin_assets.windows import Window
 
 CURSOR = "cursor"
@@ -35,8 +35,8 @@ def channel_properties(spec: TwinSpec) -> tuple[str, ...]:
 
 def resolve_units(spec: TwinSpec, historian: Historian) -> tuple[str, ...]:
     """The units: as listed, one named like the twin if none is, or those in the historian with a measured property."""
-    if spec.units != DISCOVERED:
-        return spec.units or (spec.name,)
+    if spec.named_units is not None:
+        return spec.named_units
     measured = {part.source for part in spec.measurements}
     return tuple(unit for unit in historian.units() if measured.intersection(historian.properties(unit)))
 
