@@ -46,9 +46,12 @@ class Board:
     """
 
     def __init__(self, path: Path, outputs: int) -> None:
-        self.path, self._width = path, outputs + 1
+        self.path = path
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
+        # Made once: a worker writes after every row, when the processor's caches are the FMU's.
+        self._count: Floats = np.frombuffer(self._map, dtype=np.float64, count=1)
+        self._slots: Floats = np.frombuffer(self._map, dtype=np.float64, offset=8).reshape(SLOTS, outputs + 1)
 
     @classmethod
     def create(cls, folder: Path, outputs: int) -> Self:
@@ -60,29 +63,24 @@ class Board:
     @property
     def finished(self) -> int:
         """How many rows were ever finished."""
-        return int(self._cells()[0])
+        return int(self._count[0])
 
     def write(self, outputs: Floats, seconds: float) -> None:
         """The next answer: outputs (m,) and wall time. It counts as soon as all of it is there."""
-        cells = self._cells()
-        slot = self._slots()[int(cells[0]) % SLOTS]
+        count = self._count[0]
+        slot = self._slots[int(count) % SLOTS]
         slot[:-1] = outputs
         slot[-1] = seconds
-        cells[0] += 1.0
+        self._count[0] = count + 1.0
 
     def read(self, first: int, stop: int) -> Answers:
         """The answers from the first (counted from 0, over all that was ever asked) up to before another."""
-        rows = self._slots()[np.arange(first, stop) % SLOTS]
+        rows = self._slots[np.arange(first, stop) % SLOTS]
         return Answers(rows[:, :-1], rows[:, -1])
 
     def close(self) -> None:
         """Forget the memory and remove the file."""
+        # Arrays that look into a map keep it from being closed.
+        self._count = self._slots = np.empty(0)
         self._map.close()
         self.path.unlink(missing_ok=True)
-
-    def _cells(self) -> Floats:
-        # A view that is kept would keep the map from being closed.
-        return np.frombuffer(self._map, dtype=np.float64)
-
-    def _slots(self) -> Floats:
-        return self._cells()[1:].reshape(SLOTS, self._width)
