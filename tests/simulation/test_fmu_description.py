@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.conftest import MakeFmu
+from tests.simulation.tanks import FLOW
 from twin_assets.simulation import FmuError, fmu_sha256, nearest, read_description
+from twin_assets.simulation import description as description_module
 from twin_assets.simulation.description import platform_folders
 
 
@@ -107,8 +109,8 @@ def test_an_archive_without_description_is_refused(tmp_path: Path) -> None:
     [
         ("<fmiModelDescription", "no valid XML"),
         ("", "no valid XML"),
-        ("<fmiModelDescription/>", "not as FMI 2.0 wants it"),
-        ('<fmiModelDescription fmiVersion="2.0"/>', "not as FMI 2.0 wants it"),
+        ("<fmiModelDescription/>", "not as FMI wants it"),
+        ('<fmiModelDescription fmiVersion="2.0"/>', "not as FMI wants it"),
     ],
 )
 def test_an_invalid_description_is_refused(tmp_path: Path, xml: str, message: str) -> None:
@@ -117,21 +119,104 @@ def test_an_invalid_description_is_refused(tmp_path: Path, xml: str, message: st
         read_description(write(tmp_path / "bad.fmu", modelDescription__xml=xml))
 
 
-@pytest.mark.parametrize("version", ["1.0", "3.0"])
+@pytest.mark.parametrize("version", ["1.0", "3.0-beta.2", "3.1"])
 def test_other_fmi_versions_are_refused(tmp_path: Path, version: str) -> None:
-    """FMI 1.0 and 3.0 are named, and 2.0 as what is expected now."""
+    """The version found is named, and those that are expected."""
     xml = f'<fmiModelDescription fmiVersion="{version}" modelName="m" instantiationToken="t"><ModelVariables/>'
     xml = xml + "</fmiModelDescription>"
     if version == "1.0":
         xml = xml.replace('modelName="m"', 'modelName="m" numberOfContinuousStates="0"')
-    with pytest.raises(FmuError, match=rf"FMI version {version}; FMI 2.0 co-simulation is expected now"):
+    with pytest.raises(FmuError, match=rf"FMI version {version}; expected FMI 2.0 or 3.0, co-simulation or model"):
         read_description(write(tmp_path / "other.fmu", modelDescription__xml=xml))
 
 
-def test_model_exchange_is_refused(make_fmu: MakeFmu) -> None:
-    """Without co-simulation there is no solver; the message says what to export."""
-    with pytest.raises(FmuError, match="model exchange only"):
-        read_description(make_fmu(interface="ModelExchange"))
+@pytest.mark.parametrize(
+    ("element", "found"), [("<ScheduledExecution/>", "scheduled execution only"), ("", "no inter")]
+)
+def test_an_fmu_that_cannot_be_run_by_time_is_refused(tmp_path: Path, element: str, found: str) -> None:
+    """Scheduled execution leaves it to the importer what to compute when; it does not pass time."""
+    xml = '<fmiModelDescription fmiVersion="3.0" modelName="m" instantiationToken="t">{}<ModelVariables/>{}'
+    path = write(tmp_path / "other.fmu", modelDescription__xml=xml.format(element, "</fmiModelDescription>"))
+    with pytest.raises(FmuError, match=rf"offers {found}.*; expected FMI 2.0 or 3.0, co-simulation or model exchange"):
+        read_description(path)
+
+
+def test_co_simulation_is_used_where_it_is_offered(make_tanks: MakeFmu) -> None:
+    """Else model exchange; or what is asked for."""
+    both = make_tanks(interfaces=("ModelExchange", "CoSimulation"))
+    assert read_description(both).interface == "co_simulation"
+    assert read_description(both).interfaces == ("co_simulation", "model_exchange")
+    assert read_description(both, "model_exchange").interface == "model_exchange"
+    assert read_description(make_tanks(interfaces=("ModelExchange",))).interface == "model_exchange"
+
+
+def test_an_interface_that_is_not_offered_is_refused(make_tanks: MakeFmu) -> None:
+    """With those that are."""
+    with pytest.raises(
+        FmuError, match=r"cannot be run by model_exchange on this machine; found co_simulation\. Change"
+    ):
+        read_description(make_tanks(), "model_exchange")
+
+
+def test_model_exchange_takes_a_solver(make_tanks: MakeFmu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FMPy brings CVode for some machines; elsewhere co-simulation remains, or a refusal that names the machine."""
+    monkeypatch.setattr(description_module, "has_solver", lambda: False)
+    assert read_description(make_tanks(interfaces=("ModelExchange", "CoSimulation"))).interfaces == ("co_simulation",)
+    machine = platform_folders(fmi_version="3.0")[0]
+    with pytest.raises(FmuError, match=rf"model exchange only, .* no solver for this machine \({machine}\)"):
+        read_description(make_tanks(interfaces=("ModelExchange",)))
+
+
+def test_the_default_experiment_and_the_fixed_step_are_read(make_tanks: MakeFmu) -> None:
+    """What a sensible communication step follows from."""
+    more = 'fixedInternalStepSize="0.25"'
+    description = read_description(make_tanks(version="3.0", experiment='stepSize="0.5" tolerance="1e-8"', more=more))
+    assert (description.step_s, description.fixed_step_s, description.tolerance) == (0.5, 0.25, 1e-8)
+    assert read_description(make_tanks()).step_s is None
+
+
+def test_an_array_s_elements_are_variables(make_tanks: MakeFmu) -> None:
+    """Named as Modelica writes them; sizes come from structural parameters, start values lie in C's order."""
+    description = read_description(make_tanks(version="3.0", gains="1.5 2.5"))
+    names = [variable.name for variable in description.variables]
+    assert names[:5] == ["size", "gain[1]", "gain[2]", "tau[1]", "tau[2]"]
+    assert [name for name in names if name.startswith("flow")] == list(FLOW)
+    gain, flow = description.variable("gain[2]"), description.variable("flow[2,1]")
+    assert (gain.reference, gain.element, gain.start, gain.min, gain.unit) == (1, 1, 2.5, 0.0, "m")
+    assert gain.array is not None
+    assert (gain.array.shape, gain.array.starts, flow.element) == ((2,), (1.5, 2.5), 2)
+
+
+def test_one_start_value_is_that_of_all_elements(make_tanks: MakeFmu) -> None:
+    """Exporters write it once; another number of them is an error of the FMU."""
+    assert read_description(make_tanks(version="3.0", gains="7")).variable("gain[2]").start == 7.0
+    with pytest.raises(FmuError, match="the array gain has 2 elements and 3 start values"):
+        read_description(make_tanks(version="3.0", gains="1 2 3"))
+
+
+def test_nobody_picks_an_element_of_a_huge_array(make_tanks: MakeFmu) -> None:
+    """It stays one variable, which is no number, so reading takes no gigabytes."""
+    description = read_description(make_tanks(version="3.0", size=10**6, gains="1"))
+    gain = description.variable("gain")
+    assert (gain.type, gain.number) == ("Float64[1000000]", False)
+    assert len(description.variables) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("u", 0.5, True),
+        ("n", 3.0, True),
+        ("n", 2.5, False),
+        ("mode", 2.5, False),
+        ("on", 1.0, True),
+        ("on", 2.0, False),
+    ],
+)
+def test_which_values_a_type_has(make_tanks: MakeFmu, name: str, value: float, *, allowed: bool) -> None:
+    """Reals have all, whole numbers and enumerations have whole ones, Booleans 0 and 1; in both versions."""
+    for version in ("2.0", "3.0"):
+        assert read_description(make_tanks(version=version)).variable(name).allows(value) is allowed
 
 
 def test_a_foreign_platform_is_refused_with_those_found(make_fmu: MakeFmu) -> None:
@@ -164,19 +249,20 @@ def test_the_hash_is_the_file_s_sha256(fmu: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "first"),
+    ("system", "machine", "folders", "newer"),
     [
-        ("linux", "x86_64", "linux64"),
-        ("linux", "aarch64", "aarch64-linux"),
-        ("darwin", "arm64", "aarch64-darwin"),
-        ("darwin", "x86_64", "darwin64"),
-        ("win32", "AMD64", "win64"),
-        ("win32", "ARM64", "aarch64-windows"),
+        ("linux", "x86_64", ("linux64", "x86_64-linux"), "x86_64-linux"),
+        ("linux", "aarch64", ("aarch64-linux",), "aarch64-linux"),
+        ("darwin", "arm64", ("aarch64-darwin", "darwin64"), "aarch64-darwin"),
+        ("darwin", "x86_64", ("darwin64", "x86_64-darwin"), "x86_64-darwin"),
+        ("win32", "AMD64", ("win64", "x86_64-windows"), "x86_64-windows"),
+        ("win32", "ARM64", ("aarch64-windows",), "aarch64-windows"),
     ],
 )
-def test_each_machine_has_its_folder(system: str, machine: str, first: str) -> None:
-    """64-bit ARM never runs what lies in linux64."""
-    assert platform_folders(system, machine)[0] == first
+def test_each_machine_has_its_folders(system: str, machine: str, folders: tuple[str, ...], newer: str) -> None:
+    """64-bit ARM never runs what lies in linux64; FMI 3.0 has one folder for each machine."""
+    assert platform_folders(system, machine) == folders
+    assert platform_folders(system, machine, "3.0") == (newer,)
 
 
 def test_reading_a_description_loads_no_binary(fmu: Path) -> None:

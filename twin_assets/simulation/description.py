@@ -3,58 +3,33 @@
 Belongs here: reading and refusing. Nothing is extracted and no binary is loaded; that is ``instance``'s, in a worker.
 """
 
-import contextlib
 import difflib
 import hashlib
-import io
-import platform
-import sys
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from twin_assets.simulation.errors import FmuError
+from twin_assets.simulation.platforms import binaries, has_solver, import_fmpy, library_of, platform_folders
+from twin_assets.simulation.variables import FmuVariable, number_of, variables_of
 
-LIBRARY_SUFFIXES = (".so", ".dylib", ".dll")
-ARM = ("aarch64", "arm64")
+__all__ = [
+    "FmuDescription",
+    "FmuVariable",
+    "Interface",
+    "fmu_sha256",
+    "nearest",
+    "platform_folders",
+    "read_description",
+]
 
-
-@dataclass(frozen=True)
-class FmuVariable:
-    """One variable of the FMU.
-
-    Attributes:
-        name: as the FMU writes it.
-        reference: FMI value reference.
-        type: "Real", "Integer", "Boolean", "String" or "Enumeration".
-        causality: "parameter", "input", "output", "local", …
-        variability: "fixed", "tunable", "continuous", …
-        unit: physical unit, None if the FMU names none.
-        start: start value (Boolean as 0 or 1); None for strings and for variables without one.
-        min: smallest allowed value, None if there is no such bound.
-        max: largest allowed value, None if there is no such bound.
-        nominal: typical magnitude, None if the FMU names none.
-        description: for people, may be empty.
-        settable: may be set before initialization.
-        tunable: may be set while the model runs: an input, or a parameter of variability "tunable".
-    """
-
-    name: str
-    reference: int
-    type: str
-    causality: str
-    variability: str
-    unit: str | None
-    start: float | None
-    min: float | None
-    max: float | None
-    nominal: float | None
-    description: str
-    settable: bool
-    tunable: bool
+Interface = Literal["co_simulation", "model_exchange"]
+EXPECTED = "FMI 2.0 or 3.0, co-simulation or model exchange"
+_VERSION = re.compile(r"2\.0|3\.0(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -65,8 +40,8 @@ class FmuDescription:
         path: the FMU's file.
         model_name: the model's name, for people.
         model_identifier: file name of the binaries, without suffix.
-        fmi_version: "2.0".
-        guid: ties the description to its binary.
+        fmi_version: "2.0" or "3.0".
+        guid: ties the description to its binary (FMI 3.0: instantiation token).
         generation_tool: what exported the FMU, may be empty.
         platforms: folders under ``binaries/`` that hold the model, sorted ("linux64", "win64", …).
         library: archive member with this machine's binary.
@@ -76,6 +51,13 @@ class FmuDescription:
         can_vary_step: communication steps may differ from each other.
         start_time: default experiment's start, s.
         tolerance: default experiment's relative tolerance of the solver, None if the FMU names none.
+        interface: what it is run by; capabilities and library are this interface's.
+        interfaces: all that it offers and that can be run here, best first.
+        step_s: default experiment's step, s; None if the FMU names none.
+        fixed_step_s: step of the solver inside, s, where it is fixed and the FMU says so.
+        continuous_states: how many the model has.
+        event_indicators: how many functions of the model mark events where they cross zero.
+        wants_completed_steps: model exchange: is to be told of every step of the solver.
     """
 
     path: Path
@@ -92,6 +74,13 @@ class FmuDescription:
     can_vary_step: bool
     start_time: float
     tolerance: float | None
+    interface: Interface = "co_simulation"
+    interfaces: tuple[Interface, ...] = ("co_simulation",)
+    step_s: float | None = None
+    fixed_step_s: float | None = None
+    continuous_states: int = 0
+    event_indicators: int = 0
+    wants_completed_steps: bool = False
 
     def variable(self, name: str) -> FmuVariable:
         """The variable of that name.
@@ -115,21 +104,6 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> tuple[str, ...]:
     return tuple(by_folded[near] for near in difflib.get_close_matches(name.casefold(), by_folded, count))
 
 
-def platform_folders(system: str | None = None, machine: str | None = None) -> tuple[str, ...]:
-    """Folders under ``binaries/`` that may hold this machine's library, best first.
-
-    FMI 2.0.4, section 2.3, names linux64, win64 and darwin64; 64-bit ARM goes by the names of FMI 3.0.
-    """
-    system = system or sys.platform
-    arm = (machine or platform.machine()).lower() in ARM
-    if system.startswith("win"):
-        return ("aarch64-windows",) if arm else ("win64", "x86_64-windows")
-    if system == "darwin":
-        # darwin64 may hold a universal binary.
-        return ("aarch64-darwin", "darwin64") if arm else ("darwin64", "x86_64-darwin")
-    return ("aarch64-linux",) if arm else ("linux64", "x86_64-linux")
-
-
 def fmu_sha256(path: Path) -> str:
     """SHA-256 of the FMU's file, hex: its data version.
 
@@ -143,36 +117,36 @@ def fmu_sha256(path: Path) -> str:
         raise FmuError(_unreadable(path, error)) from error
 
 
-def read_description(path: Path) -> FmuDescription:
+def read_description(path: Path, interface: Interface | None = None) -> FmuDescription:
     """Read what an FMU says about itself.
+
+    Args:
+        path: the FMU's file.
+        interface: what to run it by; by default co-simulation where the FMU offers it, else model exchange.
 
     Raises:
         FmuError: if the file is missing, no archive, has no valid model description, is of another FMI version than
-            2.0, offers no co-simulation, or brings no binary for this machine.
+            2.0 and 3.0, does not offer the interface, or brings no binary for this machine; or if a model without a
+            solver of its own is to be integrated on a machine that FMPy has no solver for.
     """
     members = _members(path)
     if "modelDescription.xml" not in members:
         raise FmuError(
-            f"{path}: this archive is no FMU: it has no modelDescription.xml at its top. Export the model as an FMI"
-            " 2.0 co-simulation FMU."
+            f"{path}: this archive is no FMU: it has no modelDescription.xml at its top. Export the model as an FMU"
+            f" ({EXPECTED})."
         )
     model = _parsed(path)
-    if model.fmiVersion != "2.0":
+    if not _VERSION.fullmatch(model.fmiVersion):
         raise FmuError(
-            f"{path}: this FMU is of FMI version {model.fmiVersion}; FMI 2.0 co-simulation is expected now. Export the"
-            " model again as FMI 2.0."
+            f"{path}: this FMU is of FMI version {model.fmiVersion}; expected {EXPECTED}. Export the model again."
         )
-    if model.coSimulation is None:
-        raise FmuError(
-            f"{path}: this FMU offers model exchange only, without a solver of its own; co-simulation is expected."
-            " Export the model again as an FMI 2.0 co-simulation FMU."
-        )
-    return _description(path, members, model)
+    offered = _offered(path, model)
+    return _description(path, members, model, _chosen(path, interface, offered), tuple(offered))
 
 
 def _unreadable(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"{path}: there is no such file. Expected an FMU (FMI 2.0 co-simulation); check model.fmu in twin.yaml."
+        return f"{path}: there is no such file. Expected an FMU ({EXPECTED}); check model.fmu in twin.yaml."
     return f"{path}: the FMU cannot be read ({error.strerror or error})."
 
 
@@ -194,9 +168,7 @@ def _members(path: Path) -> tuple[str, ...]:
 
 
 def _parsed(path: Path) -> Any:  # noqa: ANN401 - fmpy's types are not typed
-    # fmpy prints on import where its logging helper does not exist (aarch64).
-    with contextlib.redirect_stdout(io.StringIO()):
-        import fmpy
+    fmpy = import_fmpy()
     try:
         # Other people's exporters deviate from the schema in ways that do not matter here: no validation.
         return fmpy.read_model_description(path, validate=False)
@@ -206,95 +178,80 @@ def _parsed(path: Path) -> Any:  # noqa: ANN401 - fmpy's types are not typed
         raise FmuError(_broken(path, error)) from error
     except Exception as error:  # fmpy raises bare exceptions, and stumbles over what it does not expect
         raise FmuError(
-            f"{path}: modelDescription.xml is not as FMI 2.0 wants it ({str(error) or type(error).__name__})."
-            f" 'fmpy validate {path.name}' lists what is wrong; FMI 2.0 co-simulation is expected now."
+            f"{path}: modelDescription.xml is not as FMI wants it ({str(error) or type(error).__name__})."
+            f" 'fmpy validate {path.name}' lists what is wrong; expected {EXPECTED}."
         ) from error
 
 
-def _description(path: Path, members: tuple[str, ...], model: Any) -> FmuDescription:  # noqa: ANN401 - as above
-    co_simulation, experiment = model.coSimulation, model.defaultExperiment
-    identifier = co_simulation.modelIdentifier or ""
-    platforms = _platforms(members, identifier)
+def _offered(path: Path, model: Any) -> dict[Interface, Any]:  # noqa: ANN401 - as above
+    """What the FMU can be run by, best first, with what fmpy read of each."""
+    offered: dict[Interface, Any] = {}
+    if model.coSimulation is not None:
+        offered["co_simulation"] = model.coSimulation
+    if model.modelExchange is not None and has_solver():
+        offered["model_exchange"] = model.modelExchange
+    if offered:
+        return offered
+    if model.modelExchange is not None:
+        raise FmuError(
+            f"{path}: this FMU offers model exchange only, without a solver of its own, and FMPy has no solver for this"
+            f" machine ({platform_folders(fmi_version='3.0')[0]}). Export the model with co-simulation."
+        )
+    scheduled = "scheduled execution only" if model.scheduledExecution is not None else "no interface"
+    raise FmuError(f"{path}: this FMU offers {scheduled}; expected {EXPECTED}. Export the model again.")
+
+
+def _chosen(path: Path, wanted: Interface | None, offered: Mapping[Interface, object]) -> Interface:
+    if wanted is None:
+        return next(iter(offered))
+    if wanted not in offered:
+        raise FmuError(
+            f"{path}: this FMU cannot be run by {wanted} on this machine; found {', '.join(offered)}. Change"
+            " model.interface in twin.yaml, or export the model again."
+        )
+    return wanted
+
+
+def _description(
+    path: Path,
+    members: tuple[str, ...],
+    model: Any,  # noqa: ANN401 - as above
+    interface: Interface,
+    interfaces: tuple[Interface, ...],
+) -> FmuDescription:
+    used = model.coSimulation if interface == "co_simulation" else model.modelExchange
+    identifier = used.modelIdentifier or ""
+    version = model.fmiVersion[:3]
+    found = binaries(members, identifier)
+    experiment = _experiment(path, model.defaultExperiment)
     return FmuDescription(
         path=path,
         model_name=model.modelName or identifier,
         model_identifier=identifier,
-        fmi_version=model.fmiVersion,
+        fmi_version=version,
         guid=model.guid or "",
         generation_tool=model.generationTool or "",
-        platforms=tuple(sorted(platforms)),
-        library=_library(path, members, platforms),
-        variables=tuple(_variable(path, variable) for variable in model.modelVariables),
-        can_get_set_state=co_simulation.canGetAndSetFMUstate,
-        can_serialize_state=co_simulation.canSerializeFMUstate,
-        can_vary_step=co_simulation.canHandleVariableCommunicationStepSize,
-        start_time=float((experiment and experiment.startTime) or 0.0),
-        tolerance=_number(path, "DefaultExperiment", experiment.tolerance) if experiment else None,
+        platforms=tuple(sorted(found)),
+        library=library_of(path, members, found, version),
+        variables=tuple(one for variable in model.modelVariables for one in variables_of(path, variable)),
+        can_get_set_state=used.canGetAndSetFMUstate,
+        can_serialize_state=used.canSerializeFMUstate,
+        can_vary_step=interface == "model_exchange" or used.canHandleVariableCommunicationStepSize,
+        start_time=experiment.get("startTime") or 0.0,
+        tolerance=experiment.get("tolerance"),
+        interface=interface,
+        interfaces=interfaces,
+        step_s=experiment.get("stepSize"),
+        fixed_step_s=number_of(path, "CoSimulation", getattr(used, "fixedInternalStepSize", None)),
+        continuous_states=model.numberOfContinuousStates,
+        event_indicators=model.numberOfEventIndicators,
+        wants_completed_steps=getattr(used, "needsCompletedIntegratorStep", False),
     )
 
 
-def _platforms(members: tuple[str, ...], identifier: str) -> dict[str, str]:
-    """Folder under ``binaries/`` to archive member of its library."""
-    platforms: dict[str, str] = {}
-    for member in members:
-        match member.split("/"):
-            case ["binaries", folder, file] if file in {identifier + suffix for suffix in LIBRARY_SUFFIXES}:
-                platforms[folder] = member
-            case _:
-                pass
-    return platforms
-
-
-def _library(path: Path, members: tuple[str, ...], platforms: dict[str, str]) -> str:
-    expected = platform_folders()
-    library = next((platforms[folder] for folder in expected if folder in platforms), None)
-    if library is not None:
-        return library
-    if not platforms and any(member.startswith("sources/") for member in members):
-        raise FmuError(
-            f"{path}: this FMU holds C sources and no binary. Export it with a binary for {expected[0]}, or compile"
-            f" it: fmpy compile {path.name}"
-        )
-    raise FmuError(
-        f"{path}: this FMU has no binary for this machine: expected {expected[0]}, found"
-        f" {', '.join(sorted(platforms)) or 'none'}. Export it for {expected[0]} too."
-    )
-
-
-def _variable(path: Path, variable: Any) -> FmuVariable:  # noqa: ANN401 - as above
-    declared = variable.declaredType
-
-    def attribute(name: str) -> Any:  # noqa: ANN401 - as above
-        own = getattr(variable, name)
-        return getattr(declared, name) if own is None and declared is not None else own
-
-    def number(name: str) -> float | None:
-        return _number(path, variable.name, attribute(name)) if variable.type != "String" else None
-
-    parameter = variable.causality == "parameter"
-    return FmuVariable(
-        name=variable.name,
-        reference=variable.valueReference,
-        type=variable.type,
-        causality=variable.causality,
-        variability=variable.variability,
-        unit=attribute("unit"),
-        start=_number(path, variable.name, variable.start) if variable.type != "String" else None,
-        min=number("min"),
-        max=number("max"),
-        nominal=number("nominal"),
-        description=variable.description or "",
-        settable=variable.variability != "constant" and variable.initial in {"exact", "approx"},
-        tunable=variable.causality == "input" or (parameter and variable.variability == "tunable"),
-    )
-
-
-def _number(path: Path, where: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    if text in {"true", "false"}:
-        return float(text == "true")
-    try:
-        return float(text)
-    except ValueError as error:
-        raise FmuError(f"{path}: modelDescription.xml: '{text}' of {where} is no number.") from error
+def _experiment(path: Path, experiment: object) -> dict[str, float | None]:
+    """Numbers of the default experiment; none where the FMU has none."""
+    if experiment is None:
+        return {}
+    names = ("startTime", "tolerance", "stepSize")
+    return {name: number_of(path, "DefaultExperiment", getattr(experiment, name)) for name in names}

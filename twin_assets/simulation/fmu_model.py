@@ -16,13 +16,11 @@ from typing import Literal, Self
 import numpy as np
 
 from twin_assets.model import EvaluationError, Floats
-from twin_assets.simulation.description import FmuDescription, FmuVariable, read_description
+from twin_assets.simulation.description import FmuDescription, FmuVariable, Interface, read_description
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.messages import Failure, Restart, Setup
 from twin_assets.simulation.pool import Pool, RowError, StartError
 from twin_assets.simulation.settle import SettleSettings
-
-NUMBERS = ("Real", "Integer", "Boolean", "Enumeration")
 
 
 class FmuModel:
@@ -43,6 +41,7 @@ class FmuModel:
         workers: worker processes; by default one per core that this process may use.
         timeout_s: wall time after which one evaluation counts as hung.
         restart: how an evaluation gets back to its start; "auto" rolls back where the FMU and all variables allow it.
+        interface: what the FMU is run by; by default co-simulation where it offers that, else model exchange.
 
     Attributes:
         model_runs: rows evaluated so far, and failed tries. Each further worker's own run of row 0 is not counted.
@@ -65,9 +64,10 @@ class FmuModel:
         workers: int | None = None,
         timeout_s: float = 60.0,
         restart: Restart | Literal["auto"] = "auto",
+        interface: Interface | None = None,
     ) -> None:
         self.path = path
-        self.description = read_description(path)
+        self.description = read_description(path, interface)
         self.coefficients, self.inputs, self.outputs = coefficients, inputs, outputs
         self.model_runs = 0
         self.model_seconds = 0.0
@@ -77,9 +77,9 @@ class FmuModel:
         self._folder: Path | None = None
         self._setup = _setup(
             self.description,
-            coefficients=_settable(self.description, coefficients, "coefficient"),
+            coefficients=_coefficients(self.description, coefficients),
             inputs=_settable(self.description, inputs, "input"),
-            outputs=tuple(_real(self.description, name, "output") for name in outputs),
+            outputs=tuple(_number(self.description, name, "output") for name in outputs),
             parameters=_parameters(self.description, parameters or {}),
             reference=reference or {},
             settle=settle or SettleSettings(),
@@ -235,18 +235,23 @@ def _setup(
         tolerance=description.tolerance,
         can_vary_step=description.can_vary_step,
         restart=chosen,
+        fmi_version=description.fmi_version,
+        interface=description.interface,
+        continuous_states=description.continuous_states,
+        event_indicators=description.event_indicators,
+        wants_completed_steps=description.wants_completed_steps,
     )
 
 
-def _real(description: FmuDescription, name: str, role: str) -> FmuVariable:
+def _number(description: FmuDescription, name: str, role: str) -> FmuVariable:
     variable = description.variable(name)
-    if variable.type != "Real":
-        raise FmuError(f"{description.path}: the {role} '{name}' is of type {variable.type}; Real is expected.")
+    if not variable.number:
+        raise FmuError(f"{description.path}: the {role} '{name}' is of type {variable.type}; a number is expected.")
     return variable
 
 
 def _settable(description: FmuDescription, names: tuple[str, ...], role: str) -> tuple[FmuVariable, ...]:
-    variables = tuple(_real(description, name, role) for name in names)
+    variables = tuple(_number(description, name, role) for name in names)
     for variable in variables:
         if not (variable.settable or variable.tunable):
             raise FmuError(
@@ -256,10 +261,22 @@ def _settable(description: FmuDescription, names: tuple[str, ...], role: str) ->
     return variables
 
 
+def _coefficients(description: FmuDescription, names: tuple[str, ...]) -> tuple[FmuVariable, ...]:
+    variables = _settable(description, names, "coefficient")
+    for variable in variables:
+        if not variable.real:
+            raise FmuError(
+                f"{description.path}: the coefficient '{variable.name}' is of type {variable.type}, which has no values"
+                " between its values: the filter cannot move it. A real parameter is expected; set this one in"
+                " parameters."
+            )
+    return variables
+
+
 def _parameters(description: FmuDescription, values: Mapping[str, float]) -> tuple[tuple[FmuVariable, float], ...]:
     pairs = tuple((description.variable(name), float(value)) for name, value in values.items())
     for variable, _ in pairs:
-        if variable.type not in NUMBERS or not variable.settable:
+        if not variable.number or not variable.settable:
             raise FmuError(
                 f"{description.path}: the parameter '{variable.name}' cannot be set: it is a {variable.variability}"
                 f" {variable.causality} of type {variable.type}. Expected a number that is settable before start."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from twin_assets.simulation.description import FmuVariable
+from twin_assets.simulation.description import FmuVariable, Interface
 from twin_assets.simulation.settle import Floats, SettleSettings
 
 Restart = Literal["rollback", "reset"]
@@ -31,6 +31,11 @@ class Setup:
         can_vary_step: whether communication steps may differ.
         restart: what stands between two evaluations.
         serialized: state to start from instead of the reference's own settled state.
+        fmi_version: "2.0" or "3.0".
+        interface: what the FMU is run by.
+        continuous_states: of a model that is to be integrated (FMI 2.0; later ones are asked).
+        event_indicators: of such a model.
+        wants_completed_steps: such a model is to be told of every step of the solver.
     """
 
     folder: Path
@@ -48,6 +53,11 @@ class Setup:
     can_vary_step: bool
     restart: Restart
     serialized: "SerializedState | None" = None
+    fmi_version: str = "2.0"
+    interface: Interface = "co_simulation"
+    continuous_states: int = 0
+    event_indicators: int = 0
+    wants_completed_steps: bool = False
 
     def named(self, coefficients: Floats) -> Mapping[str, float]:
         """Coefficient values (n,) with their names."""
