@@ -5,11 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twin_assets.check_twin import Evidence, Prediction, check_twin, operating_condition, warnings_of
+from twin_assets.check_twin import (
+    Evidence,
+    Prediction,
+    check_twin,
+    operating_condition,
+    operating_points,
+    warnings_of,
+)
 from twin_assets.estimation import Coefficients
-from twin_assets.estimation.sensitivity import Combination, LocalSensitivity
+from twin_assets.estimation.combinations import Combination
+from twin_assets.estimation.sensitivity import LocalSensitivity
+from twin_assets.historian import SqlHistorian
+from twin_assets.home import Home
 from twin_assets.simulation import FmuDescription, RestartOutcome, RestartReport
 from twin_assets.spec_file import Twin, load_twin
+from twin_assets.stages.conditions import Conditions
 
 EXACT = RestartOutcome("exact")
 
@@ -46,10 +57,10 @@ def warnings(
     two = np.ones(2)
     evidence = Evidence(
         restart=restart or RestartReport(EXACT, EXACT, EXACT, "rollback"),
-        inputs={},
+        conditions=Conditions(np.array([[150.0, 7.0]]), np.ones(1), 0),
         predictions=(Prediction("flow", "measurement", None, value, 1.0),),
         coefficients=Coefficients(("wear", "leak"), 0 * two, two, two, -np.inf * two, np.inf * two),
-        sensitivity=LocalSensitivity(np.ones(1), np.ones((1, 2)), two, two, blind),
+        sensitivity=LocalSensitivity(("wear", "leak"), np.ones((1, 2)), two, two, blind),
         model_runs=6,
     )
     return [warning.partition("twin.yaml:")[2] for warning in warnings_of(twin, evidence)]
@@ -103,6 +114,20 @@ def test_blind_combinations_are_told(pump: Twin, weights: dict[str, float], obse
     assert warning.startswith(expected)
 
 
+def test_what_can_be_told_is_told_by_its_law(pump: Twin) -> None:
+    """Of a product the powers of a factor, of a sum the exchange; and what the filter can do about it."""
+    weights = {"wear": 1.0, "leak": -1.0}
+    (product,) = warnings(pump, blind=(Combination(weights, np.inf, "product", weights),))
+    assert (
+        "with wear·f, leak/f for any factor f no number of observations tells. Only wear·leak can be told." in product
+    )
+    (local,) = warnings(pump, blind=(Combination(weights, np.inf),))
+    assert "Near the prior only wear + leak can be told." in local
+    (total,) = warnings(pump, blind=(Combination(weights, np.inf, "sum"),))
+    assert "along wear - leak no number of observations tells. Only wear + leak can be told." in total
+    assert total.endswith("let the filter hold what is not told (identifiability: hold).")
+
+
 def test_the_trial_takes_constants_and_start_values(pump: Twin, pump_fmu: FmuDescription) -> None:
     """A measured input has no measurement yet: the FMU's own start value stands for it."""
     assert operating_condition(pump.spec, pump_fmu) == {"speed": 150, "weight": 7}
@@ -117,3 +142,27 @@ def test_a_broken_fmu_is_a_finding_with_its_line(pump: Twin) -> None:
     (finding,) = report.findings
     assert "twin.yaml:2:" in finding
     assert "no complete FMU" in finding
+
+
+def test_without_telemetry_the_trial_stands_alone(pump: Twin, pump_fmu: FmuDescription, tmp_path: Path) -> None:
+    """No home, a home without historian, a historian that never saw the twin: no file is made by looking."""
+    home = Home(tmp_path / "home")
+    for each in (None, home):
+        found, told = operating_points(pump.spec, pump_fmu, each)
+        assert (found.points.tolist(), found.shares.tolist(), found.observations, told) == ([[150, 7]], [1], 0, ())
+    assert not home.root.exists()
+    home.prepare()
+    with SqlHistorian.sqlite(home.historian_path):
+        pass
+    assert operating_points(pump.spec, pump_fmu, home)[0].observations == 0
+
+
+def test_a_historian_that_cannot_be_read_is_told(pump: Twin, pump_fmu: FmuDescription, tmp_path: Path) -> None:
+    """The twin can be checked all the same."""
+    home = Home(tmp_path / "home")
+    home.prepare()
+    home.historian_path.write_text("no database")
+    found, (told,) = operating_points(pump.spec, pump_fmu, home)
+    assert found.observations == 0
+    assert str(home.historian_path) in told
+    assert told.endswith("The operating points are the FMU's start values instead of what was measured.")

@@ -3,7 +3,7 @@
 Belongs here: the order of the checks and their results as values. How they look is ``cli/check``'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,10 @@ import numpy as np
 
 from twin_assets.errors import TwinError
 from twin_assets.estimation import Coefficients
-from twin_assets.estimation.sensitivity import Combination, LocalSensitivity, local_sensitivity
+from twin_assets.estimation.combinations import Combination, Confusion
+from twin_assets.estimation.sensitivity import LocalSensitivity, local_sensitivity
+from twin_assets.historian import HistorianError, SqlHistorian
+from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.neighbours import beside_others
 from twin_assets.simulation import FmuDescription, RestartReport, probe_restart
@@ -19,6 +22,7 @@ from twin_assets.spec import Channel, MeasurementSpec, TwinSpec
 from twin_assets.spec_check import described
 from twin_assets.spec_file import SpecError, Twin, load_twin
 from twin_assets.spec_types import bounds_text, outside
+from twin_assets.stages.conditions import Conditions, seen_conditions
 from twin_assets.stages.engine import coefficients_of, open_model, settings_of
 
 
@@ -47,7 +51,7 @@ class Evidence:
 
     Attributes:
         restart: how the FMU can get back to where an evaluation starts, each way tried.
-        inputs: operating condition of the runs.
+        conditions: operating points of the runs, the first of which the predictions are for.
         predictions: every output at the prior.
         coefficients: the prior.
         sensitivity: what one observation says about them.
@@ -55,7 +59,7 @@ class Evidence:
     """
 
     restart: RestartReport
-    inputs: dict[str, float]
+    conditions: Conditions
     predictions: tuple[Prediction, ...]
     coefficients: Coefficients
     sensitivity: LocalSensitivity
@@ -83,8 +87,14 @@ class Report:
     evidence: Evidence | None = None
 
 
-def check_twin(name: str, twins_path: Path) -> Report:
-    """Check the file and its neighbours, then the FMU against it, then the model, as far as one after another holds."""
+def check_twin(name: str, twins_path: Path, home: Home | None = None) -> Report:
+    """Check the file and its neighbours, then the FMU against it, then the model, as far as one after another holds.
+
+    Args:
+        name: of the twin.
+        twins_path: the folder with the twins.
+        home: whose historian says under which conditions the twin is operated, if it has seen it.
+    """
     try:
         twin = load_twin(name, twins_path)
     except SpecError as error:
@@ -94,33 +104,49 @@ def check_twin(name: str, twins_path: Path) -> Report:
         description = described(twin)
     except SpecError as error:
         return Report(name, (*clashing, *error.findings), possible, twin=twin)
+    conditions, unread = operating_points(twin.spec, description, home)
     try:
-        evidence = gather(twin, description)
+        evidence = gather(twin, description, conditions)
     except TwinError as error:
-        return Report(name, (*clashing, f"{_where_run(twin, error)}: {error}"), possible, description, twin)
-    return Report(name, clashing, (*possible, *warnings_of(twin, evidence)), description, twin, evidence)
+        unsaid = (*possible, *unread)
+        return Report(name, (*clashing, f"{_where_run(twin, error)}: {error}"), unsaid, description, twin)
+    remarks = (*possible, *unread, *warnings_of(twin, evidence))
+    return Report(name, clashing, remarks, description, twin, evidence)
 
 
-def gather(twin: Twin, description: FmuDescription) -> Evidence:
+def gather(twin: Twin, description: FmuDescription, conditions: Conditions) -> Evidence:
     """Run the model at the prior and around it.
 
     Raises:
         TwinError: if the model cannot be started or evaluated.
     """
     coefficients, noise = coefficients_of(twin.spec), settings_of(twin.spec).noise_std
-    inputs = operating_condition(twin.spec, description)
-    condition = np.array(list(inputs.values()))
     with open_model(twin) as model:
-        (values,) = model.evaluate(coefficients.initial[None, :], condition)
-        sensitivity = local_sensitivity(model, condition, coefficients, noise)
+        (values,) = model.evaluate(coefficients.initial[None, :], conditions.points[0])
+        sensitivity = local_sensitivity(model, conditions.points, coefficients, noise, conditions.shares)
         return Evidence(
             restart=probe_restart(model),
-            inputs=inputs,
+            conditions=conditions,
             predictions=tuple(_predictions(twin.spec, description, values)),
             coefficients=coefficients,
             sensitivity=sensitivity,
             model_runs=model.model_runs,
         )
+
+
+def operating_points(
+    spec: TwinSpec, description: FmuDescription, home: Home | None
+) -> tuple[Conditions, tuple[str, ...]]:
+    """Those that the historian has seen, else a trial; and what is to be told if the historian cannot be read."""
+    trial = Conditions(np.array([list(operating_condition(spec, description).values())]), np.ones(1), 0)
+    # A home is made by what fills it, not by a look.
+    if home is None or not home.historian_path.exists():
+        return trial, ()
+    try:
+        with SqlHistorian.sqlite(home.historian_path) as historian:
+            return seen_conditions(historian, spec) or trial, ()
+    except HistorianError as error:
+        return trial, (f"{error} The operating points are the FMU's start values instead of what was measured.",)
 
 
 def operating_condition(spec: TwinSpec, description: FmuDescription) -> dict[str, float]:
@@ -154,8 +180,8 @@ def warnings_of(twin: Twin, evidence: Evidence) -> Iterator[str]:
                 f" '{part.name}' at the prior, outside its valid_range {bounds_text(*part.valid_range)}: such"
                 " measurements do not count."
             )
-    for combination in evidence.sensitivity.blind:
-        yield f"{twin.where('coefficients', next(iter(combination.weights)))}: {_blind(combination)}"
+    for confusion in evidence.sensitivity.confusions:
+        yield f"{twin.where('coefficients', confusion.names[0])}: {_confused(confusion)}"
 
 
 def _restart_warnings(where: str, restart: RestartReport) -> Iterator[str]:
@@ -170,15 +196,34 @@ def _restart_warnings(where: str, restart: RestartReport) -> Iterator[str]:
         )
 
 
-def _blind(combination: Combination) -> str:
-    much = (
-        "no number of observations tells"
-        if combination.endless
-        else f"it takes {combination.observations:.2g} observations to tell as much as the prior does"
-    )
-    if len(combination.weights) == 1:
-        return f"the measurements hardly depend on {combination}: {much}. Fix it (model parameters), or measure more."
+def _confused(confusion: Confusion) -> str:
+    if len(confusion.names) == 1:
+        (combination,) = confusion.combinations
+        return (
+            f"the measurements hardly depend on {combination}: {_much(combination)}. Fix it (model parameters), or"
+            " measure more."
+        )
+    ways = "; ".join(_way(combination) for combination in confusion.combinations)
+    near = "Near the prior only" if confusion.local else "Only"
     return (
-        f"the measurements cannot tell {', '.join(combination.weights)} apart: along {combination} {much}. Calibrate"
-        " fewer of them, or measure more."
+        f"the measurements cannot tell {', '.join(confusion.names)} apart: {ways}. {near}"
+        f" {listed(confusion.told)} can be told. Calibrate fewer of them, measure more, or let the filter hold what is"
+        " not told (identifiability: hold)."
     )
+
+
+def _way(combination: Combination) -> str:
+    if combination.law == "product":
+        return f"with {combination} for any factor f {_much(combination)}"
+    return f"along {combination} {_much(combination)}"
+
+
+def _much(combination: Combination) -> str:
+    if combination.endless:
+        return "no number of observations tells"
+    return f"it takes {combination.observations:.2g} observations to tell as much as the prior does"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(texts[:-1]), *texts[-1:]) if part)

@@ -230,6 +230,12 @@ class TwinSpec(Part):
     )
     align: AlignSpec = Field(AlignSpec(), description="how samples become observations")
     filter: FilterSpec = Field(FilterSpec(), description="how the filter works")
+    identifiability: Literal["report", "hold"] = Field(
+        "report",
+        description="what the filter does about combinations of coefficients that the measurements cannot tell: report"
+        " leaves them to drift and chance, and says so; hold keeps them at their prior, at more than twice the model"
+        " runs an update",
+    )
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 
     @model_validator(mode="after")

@@ -134,3 +134,60 @@ def line_settings(line: Line) -> FilterSettings:
 def bearings() -> Coefficients:
     """Three bearings, healthy at first."""
     return _coefficients(3, initial=1e-3, initial_std=5e-3, drift=5e-3, lower=0.0, upper=0.5)
+
+
+@dataclass(frozen=True)
+class Building:
+    """A room of heat capacity C behind two resistances: R1 to the weather, R2 to the ground; it is heated by a power P.
+
+    C dT/dt = (T_out - T) / R1 + (T_ground - T) / R2 + P, from 20 degC at the beginning, has the solution
+
+        T(t) = T_end + (20 - T_end) exp(-k t),  k = 1 / (R1 C) + 1 / (R2 C),
+        T_end = (T_out / (R1 C) + T_ground / (R2 C) + P / C) / k.
+
+    Without heating R1, R2 and C occur as R1·C and R2·C alone: f R1, f R2 and C / f give the same temperatures for any
+    factor f. A known power brings in P / C by itself, and with it C. But a power that is the same all the time, like
+    weather that is, leaves k and T_end to be seen, two numbers for three coefficients; two different powers leave none
+    in doubt.
+
+    Outputs: T after each of the hours, as a step of the weather would show it. Units: kW, kWh/K, K/kW, h, degC.
+    """
+
+    hours: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+    coefficients: tuple[str, ...] = ("R1", "R2", "C")
+    inputs: tuple[str, ...] = ("outdoor", "ground", "power")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Temperatures."""
+        return tuple(f"T{hour:g}" for hour in self.hours)
+
+    @property
+    def noise_std(self) -> Floats:
+        """Of the temperatures."""
+        return np.full(len(self.hours), 0.05)
+
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
+        """Settled nowhere: the step response in closed form."""
+        outdoor, ground, power = inputs
+        r1, r2, c = coefficients.T[:, :, np.newaxis]
+        rate = 1.0 / (r1 * c) + 1.0 / (r2 * c)
+        end = (outdoor / (r1 * c) + ground / (r2 * c) + power / c) / rate
+        return np.asarray(end + (20.0 - end) * np.exp(-rate * np.array(self.hours)), dtype=np.float64)
+
+
+@pytest.fixture
+def building() -> Building:
+    """A room between weather and ground."""
+    return Building()
+
+
+@pytest.fixture
+def room() -> Callable[..., Coefficients]:
+    """(drift) -> R1, R2 and C as they are believed: positive, to 30 %; drift in parts of the value."""
+
+    def make(drift: float = 0.0) -> Coefficients:
+        initial, none = np.array([2.0, 5.0, 4.0]), np.zeros(3)
+        return Coefficients(("R1", "R2", "C"), initial, 0.3 * initial, drift * initial, none, none + np.inf)
+
+    return make

@@ -14,9 +14,12 @@ from rich.markup import escape
 from twin_assets.check_twin import Evidence, Report, check_twin
 from twin_assets.cli.check_tables import print_report, print_variables
 from twin_assets.errors import TwinError
-from twin_assets.home import twins_path_from
+from twin_assets.estimation.combinations import Combination
+from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.simulation import FmuDescription, RestartReport, fmu_sha256, read_description
+from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin, load_twin, shown, twin_names
+from twin_assets.stages.conditions import Conditions
 
 
 @click.command(name="check")
@@ -36,17 +39,18 @@ def command(name: str | None, *, variables: bool, as_json: bool, quiet: bool) ->
     if variables:
         _show_variables([load_twin(each, twins_path) for each in names], as_json=as_json)
         return
-    reports = (_checked(each, twins_path, quiet=quiet) for each in names)
+    home = home_from(os.environ)
+    reports = (_checked(each, twins_path, home, quiet=quiet) for each in names)
     if not _show_reports(reports, as_json=as_json):
         click.get_current_context().exit(1)
 
 
-def _checked(name: str, twins_path: Path, *, quiet: bool) -> Report:
+def _checked(name: str, twins_path: Path, home: Home, *, quiet: bool) -> Report:
     """A model may take a minute to settle, or to fail to: something moves meanwhile, where somebody looks."""
     if quiet or not sys.stderr.isatty():
-        return check_twin(name, twins_path)
+        return check_twin(name, twins_path, home)
     with Console(stderr=True).status(f"Checking {escape(name)} …"):
-        return check_twin(name, twins_path)
+        return check_twin(name, twins_path, home)
 
 
 def _show_variables(twins: list[Twin], *, as_json: bool) -> None:
@@ -98,7 +102,9 @@ def report_json(report: Report) -> dict[str, Any]:
         "findings": list(report.findings),
         "warnings": list(report.warnings),
         "fmu": _fmu_json(report.description) if report.description else None,
-        **(_evidence_json(report.evidence, _units(report)) if report.evidence else {}),
+        **(
+            _evidence_json(report.evidence, report.twin.spec, _units(report)) if report.evidence and report.twin else {}
+        ),
     }
 
 
@@ -123,25 +129,40 @@ def _restart_json(restart: RestartReport) -> dict[str, Any]:
     return {"used": restart.used, "reproducible": restart.reproducible, **tried}
 
 
-def _evidence_json(evidence: Evidence, units: dict[str, str | None]) -> dict[str, Any]:
+def _evidence_json(evidence: Evidence, spec: TwinSpec, units: dict[str, str | None]) -> dict[str, Any]:
     prior, sensitivity = evidence.coefficients, evidence.sensitivity
     rows = zip(prior.names, prior.initial.tolist(), prior.initial_std.tolist(), strict=True)
+    points = _points_json(evidence.conditions, tuple(part.name for part in spec.inputs))
     return {
         "restart": _restart_json(evidence.restart),
         "model_runs": evidence.model_runs,
-        "inputs": evidence.inputs,
+        "inputs": points[0]["inputs"],
+        "operating_points": points,
+        "observations_seen": evidence.conditions.observations,
         "outputs": [vars(prediction) for prediction in evidence.predictions],
         "coefficients": [
             {"name": name, "unit": units.get(name), "initial": initial, "initial_std": std, "std_after_one": after}
             for (name, initial, std), after in zip(rows, sensitivity.reachable_std.tolist(), strict=True)
         ],
         "singular_values": sensitivity.singular_values.tolist(),
-        "blind": [
-            {
-                "combination": str(combination),
-                "weights": dict(combination.weights),
-                "observations": None if combination.endless else combination.observations,
-            }
-            for combination in sensitivity.blind
+        "blind": [_blind_json(each) for confusion in sensitivity.confusions for each in confusion.combinations],
+        "told": [
+            {"among": list(confusion.names), "told": list(confusion.told), "near_the_prior_only": confusion.local}
+            for confusion in sensitivity.confusions
         ],
+    }
+
+
+def _points_json(conditions: Conditions, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    pairs = zip(conditions.points.tolist(), conditions.shares.tolist(), strict=True)
+    return [{"inputs": dict(zip(names, point, strict=True)), "share": share} for point, share in pairs]
+
+
+def _blind_json(combination: Combination) -> dict[str, Any]:
+    return {
+        "combination": str(combination),
+        "law": combination.law,
+        "weights": dict(combination.weights),
+        "exponents": dict(combination.exponents),
+        "observations": None if combination.endless else combination.observations,
     }

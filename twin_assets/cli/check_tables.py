@@ -40,9 +40,29 @@ def print_variables(name: str, variables: list[dict[str, Any]]) -> None:
 
 def _print_evidence(console: Console, values: dict[str, Any]) -> None:
     console.print(f"  Restart: {escape(_restart_line(values['restart']))}.", soft_wrap=True, highlight=False)
-    told = ", ".join(f"{name} = {value:g}" for name, value in values["inputs"].items())
-    console.print(f"  Run {values['model_runs']} times around the prior{escape(f' with {told}' if told else '')}.")
+    console.print(f"  Run {values['model_runs']} times around the prior{escape(_where(values))}.", soft_wrap=True)
+    if values["observations_seen"]:
+        console.print(_operating_points(values))
     console.print(_coefficients(values), _outputs(values))
+
+
+def _where(values: dict[str, Any]) -> str:
+    points, seen = values["operating_points"], values["observations_seen"]
+    if seen:
+        count = (
+            f"{len(points)} operating points that stand" if len(points) > 1 else "the one operating point that stands"
+        )
+        return f" at {count} for {seen} observations in the historian"
+    told = ", ".join(f"{name} = {value:g}" for name, value in values["inputs"].items())
+    return f" with {told}" if told else ""
+
+
+def _operating_points(values: dict[str, Any]) -> Table:
+    names = tuple(values["inputs"])
+    table = _table("Operating points seen", (*names, "share"), numbers=(*names, "share"))
+    for point in values["operating_points"]:
+        table.add_row(*(_cell(value) for value in point["inputs"].values()), f"{point['share']:.0%}")
+    return table
 
 
 def _coefficients(values: dict[str, Any]) -> Table:
@@ -55,12 +75,15 @@ def _coefficients(values: dict[str, Any]) -> Table:
             _cell(row["name"]), _cell(row["unit"]), *(f"{figure:.3g}" for figure in figures), f"{learned:.0%}"
         )
     table.caption = "learned: the part of the prior's variance that one observation takes away, judged locally"
+    if len(values["operating_points"]) > 1:
+        table.caption += ", on average over the operating points"
     return table
 
 
 def _outputs(values: dict[str, Any]) -> Table:
     numbers = ("value", "noise_std")
-    table = _table("Outputs at the prior", ("output", "role", "unit", *numbers), numbers=numbers)
+    first = ", at the first operating point" if len(values["operating_points"]) > 1 else ""
+    table = _table(f"Outputs at the prior{first}", ("output", "role", "unit", *numbers), numbers=numbers)
     for row in values["outputs"]:
         table.add_row(*(_cell(row[key]) for key in ("name", "role", "unit", "value", "noise_std")))
     return table

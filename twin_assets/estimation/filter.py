@@ -12,6 +12,7 @@ from twin_assets.estimation.drift import drifted
 from twin_assets.estimation.evaluation import check, outputs_of
 from twin_assets.estimation.gate import Prediction, decide
 from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.hold import held
 from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
@@ -44,7 +45,7 @@ def filter_step(
         inputs: (p,) operating conditions, finite.
         model: whose coefficients are ``coefficients.names``, in order.
         coefficients: bounds and drift.
-        settings: noise and gate.
+        settings: noise, gate, and whether to hold what is not told.
 
     Returns:
         Posterior and diagnostics; a pure function of the arguments.
@@ -74,7 +75,33 @@ def filter_step(
         quick = reused_update(before, seen, inputs, predict, coefficients, settings, state.learnt)
         if quick is not None:
             return _reused(time_ns, quick, measured, settings)
-    return _from_sigma_points(time_ns, before, seen, inputs, predict, coefficients, settings)
+    prediction, looked = _predicted(before, predict, coefficients), 0
+    if settings.hold:
+        prediction, looked = held(prediction, state.posterior)
+    decision = decide(prediction, seen, settings)
+    expected = evidence(prediction.believed, prediction.model, seen)
+    # Beyond a kink the slopes are others.
+    learnt = learnt_from(prediction, inputs) if settings.reuse and decision.method == "ukf" else None
+    return Step(
+        time_ns=time_ns,
+        posterior=decision.posterior,
+        innovation=expected.residual * settings.noise_std,
+        innovation_std=expected.std * settings.noise_std,
+        nis=decision.nis,
+        dof=int(decision.used.sum()),
+        reasons=_reasons(measured, decision.used),
+        method=decision.method,
+        model_runs=len(prediction.points) + looked + decision.model_runs,
+        learnt=learnt,
+    )
+
+
+def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction:
+    """The model at 2n+1 sigma points."""
+    believed = physical(before, coefficients)
+    drawn = cloud(believed, coefficients)
+    outputs = predict(drawn.points)
+    return Prediction(before, believed, drawn.points, outputs, fitted(drawn, outputs), predict, coefficients)
 
 
 def _reused(time_ns: int, quick: Reused, measured: np.ndarray, settings: FilterSettings) -> Step:
@@ -89,38 +116,6 @@ def _reused(time_ns: int, quick: Reused, measured: np.ndarray, settings: FilterS
         method="reused",
         model_runs=quick.model_runs,
         learnt=quick.learnt,
-    )
-
-
-def _from_sigma_points(
-    time_ns: int,
-    before: Gaussian,
-    seen: Floats,
-    inputs: Floats,
-    predict: Predict,
-    coefficients: Coefficients,
-    settings: FilterSettings,
-) -> Step:
-    """The whole way: the model at 2n+1 sigma points, and more of it for an observation that surprises."""
-    believed = physical(before, coefficients)
-    drawn = cloud(believed, coefficients)
-    outputs = predict(drawn.points)
-    fit = fitted(drawn, outputs)
-    decision = decide(Prediction(before, believed, drawn.points, outputs, fit, predict, coefficients), seen, settings)
-    expected = evidence(believed, fit, seen)
-    # Beyond a kink the slopes are others.
-    learnt = learnt_from(drawn, outputs, fit, inputs) if settings.reuse and decision.method == "ukf" else None
-    return Step(
-        time_ns=time_ns,
-        posterior=decision.posterior,
-        innovation=expected.residual * settings.noise_std,
-        innovation_std=expected.std * settings.noise_std,
-        nis=decision.nis,
-        dof=int(decision.used.sum()),
-        reasons=_reasons(np.isfinite(seen), decision.used),
-        method=decision.method,
-        model_runs=len(drawn.points) + decision.model_runs,
-        learnt=learnt,
     )
 
 

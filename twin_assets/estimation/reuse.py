@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twin_assets.estimation.affine import SMALLEST_SPREAD, Affine, Cloud, inside
+from twin_assets.estimation.affine import SMALLEST_SPREAD, Affine, inside
 from twin_assets.estimation.bounds import Coefficients, physical
+from twin_assets.estimation.gate import Prediction
 from twin_assets.estimation.gaussian import Gaussian, Linearized
 from twin_assets.estimation.state import FilterSettings
 from twin_assets.estimation.update import evidence, updated
@@ -66,16 +67,10 @@ class Reused:
     model_runs: int
 
 
-def learnt_from(drawn: Cloud, outputs: Floats, model: Affine, inputs: Floats) -> Learnt:
-    """What a full set of sigma points taught.
-
-    Args:
-        drawn: the points.
-        outputs: (2n+1, m) whitened, there.
-        model: fitted to them.
-        inputs: (p,) of those runs.
-    """
-    return Learnt(inputs, inputs, replace(model, center=drawn.points[0], value=outputs[0]), 0)
+def learnt_from(prediction: Prediction, inputs: Floats) -> Learnt:
+    """What a full set of sigma points under inputs (p,) taught."""
+    seen = replace(prediction.model, center=prediction.points[0], value=prediction.outputs[0])
+    return Learnt(inputs, inputs, seen, 0)
 
 
 def reused_update(

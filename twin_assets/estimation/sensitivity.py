@@ -1,4 +1,4 @@
-"""Which coefficients the measurements can tell apart, judged locally, at the prior.
+"""Which coefficients the measurements can tell apart, judged locally, at the prior, at the operating points seen.
 
 With the model's Jacobian J scaled to S_ij = J_ij · initial_std_j / noise_std_i, one observation of a linear model with
 a Gaussian prior leaves the posterior covariance inverse(I + Sᵀ S), in units of the prior's standard deviations (the
@@ -6,49 +6,28 @@ Bayesian linear model: Kay, Fundamentals of Statistical Signal Processing I, 199
 vectors of S are directions among the coefficients. Along one with the singular value s, an observation leaves
 1 / (1 + s²) of the prior's variance, so 1 / s² observations are worth as much as the prior.
 
-Belongs here: what a handful of runs around the prior says. Profiles, designs and changes along a history do not.
+Several operating points add their information, Sᵀ S = Σ share · Sᵀ S of each: that of an average observation. What one
+of them cannot tell two together may (a heater that is on now and then tells a capacity from a resistance). Everything
+is said per observation: how much N of them are worth depends on how fast the coefficients drift meanwhile.
+
+Belongs here: what runs around the prior say, put together. Profiles, designs and changes along a history do not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
+from twin_assets.estimation.combinations import Combination, Confusion, confusions, reduced
+from twin_assets.estimation.coordinates import exponential, straight
+from twin_assets.estimation.evaluation import outputs_of
+from twin_assets.estimation.laws import Way, far_way
+from twin_assets.estimation.seen import Measure, Seen, seen_around
 from twin_assets.model import Floats, PredictiveModel
 
-# Small enough to be local (a product of two coefficients should look like one), large against what settling leaves.
-STEP_IN_PRIOR_STD = 0.25
-# Worth as much as the prior only after 10,000 observations: half a year at one every 20 minutes.
-BLIND = 1e-2
-ENDLESS = 1e9
 # Less than this of a combination's largest part, in prior standard deviations, is not named.
 SMALLEST_NAMED = 0.03
-
-
-@dataclass(frozen=True)
-class Combination:
-    """Coefficients that may change together without the measurements telling.
-
-    Attributes:
-        weights: coefficient -> change (physical units), the largest part (in prior standard deviations) being 1.
-        observations: how many observations would tell as much as the prior does; inf where none ever would.
-    """
-
-    weights: Mapping[str, float]
-    observations: float
-
-    @property
-    def endless(self) -> bool:
-        """Whether no machine lives long enough to tell: more than rounding would be read into a larger number."""
-        return self.observations > ENDLESS
-
-    def __str__(self) -> str:
-        """``b1 - 0.8·b2``."""
-        text = " ".join(
-            f"{'-' if weight < 0 else '+'} {_factor(weight)}{name}" for name, weight in self.weights.items()
-        )
-        return text[2:] if text.startswith("+") else f"-{text[2:]}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,86 +35,98 @@ class LocalSensitivity:
     """What one observation says about n coefficients, at the prior.
 
     Attributes:
-        outputs: (m,) measurements that the model predicts there.
-        scaled: (m, n) change of each measurement, in its noise, by one prior standard deviation of each coefficient.
-        singular_values: (n,) of ``scaled``, largest first, zeros appended where m < n.
+        names: of the coefficients.
+        scaled: (q m, n) change of each measurement, in its noise, by one prior standard deviation of each coefficient;
+            the rows of each operating point times the root of its share.
+        singular_values: (n,) how well each of n orthogonal directions is seen, largest first.
         reachable_std: (n,) standard deviation of each coefficient after one observation, physical units.
         blind: combinations that the measurements cannot tell; empty where all coefficients can be told apart.
     """
 
-    outputs: Floats
+    names: tuple[str, ...]
     scaled: Floats
     singular_values: Floats
     reachable_std: Floats
     blind: tuple[Combination, ...]
 
+    @property
+    def confusions(self) -> tuple[Confusion, ...]:
+        """The blind combinations, those that share coefficients together, with what is told of these."""
+        return confusions(self.blind, self.names)
+
 
 def local_sensitivity(
-    model: PredictiveModel, inputs: Floats, coefficients: Coefficients, noise_std: Floats
+    model: PredictiveModel,
+    inputs: Floats,
+    coefficients: Coefficients,
+    noise_std: Floats,
+    shares: Floats | None = None,
 ) -> LocalSensitivity:
-    """Run the model around the prior, 2n + 1 times, and judge what its first m outputs say.
+    """Run the model around the prior, 2n + 1 times an operating point, and judge what its first m outputs say.
+
+    Where directions are seen weakly, further runs look along them; where some are not seen at all, runs far away find
+    out whether it is a sum or a product that is told.
 
     Args:
         model: its first m outputs are the measurements.
-        inputs: (p,) operating condition.
-        coefficients: the prior, with bounds that the runs keep.
+        inputs: (p,) operating point, or (q, p) several.
+        coefficients: the prior, with bounds that the runs keep. One at a bound is judged a quarter of its prior
+            standard deviation inside, so that there are two sides to look at.
         noise_std: (m,) of the measurements.
+        shares: (q,) how much of the time each operating point stands for; equal ones if None.
 
     Raises:
         EvaluationError: if the model fails.
     """
-    points = _points(coefficients)
-    predicted = model.evaluate(points, inputs)[:, : len(noise_std)]
-    up, down = np.split(np.arange(1, len(points)), 2)
-    widths = (points[up] - points[down]).diagonal()
-    jacobian = (predicted[up] - predicted[down]).T / widths
-    scaled = jacobian * coefficients.initial_std / noise_std[:, None]
-    _, values, directions = np.linalg.svd(scaled, full_matrices=True)
-    singular = np.zeros(len(coefficients.names))
-    singular[: len(values)] = values
-    variance = (directions**2 / (1.0 + singular[:, None] ** 2)).sum(axis=0)
+    conditions = np.atleast_2d(inputs)
+    weights = np.ones(len(conditions)) if shares is None else shares
+    measure = _measure(model, conditions, weights / weights.sum(), noise_std)
+    seen = seen_around(measure, straight(coefficients))
+    variance = (seen.directions**2 / (1.0 + seen.values**2)).sum(axis=1)
     return LocalSensitivity(
-        outputs=predicted[0],
-        scaled=scaled,
-        singular_values=singular,
+        names=coefficients.names,
+        scaled=seen.scaled,
+        singular_values=np.sort(seen.values)[::-1],
         reachable_std=coefficients.initial_std * np.sqrt(variance),
-        blind=_combinations(scaled, directions[singular < BLIND], coefficients),
+        blind=tuple(_combinations(measure, coefficients, seen)),
     )
 
 
-def _points(coefficients: Coefficients) -> Floats:
-    """(2n + 1, n): the prior, then each coefficient raised, then each lowered, inside the bounds."""
-    step = np.diag(STEP_IN_PRIOR_STD * coefficients.initial_std)
-    up = np.minimum(coefficients.initial + step, coefficients.upper)
-    down = np.maximum(coefficients.initial - step, coefficients.lower)
-    return np.vstack([coefficients.initial, up, down])
+def _measure(model: PredictiveModel, conditions: Floats, shares: Floats, noise_std: Floats) -> Measure:
+    """All operating points at once; squares add up to those of an average observation."""
+
+    def measure(values: Floats) -> Floats:
+        outputs = [outputs_of(values, condition, model)[:, : noise_std.size] for condition in conditions]
+        weighted = [np.sqrt(share) * each / noise_std for share, each in zip(shares, outputs, strict=True)]
+        return np.hstack(weighted)
+
+    return measure
 
 
-def _combinations(scaled: Floats, directions: Floats, coefficients: Coefficients) -> tuple[Combination, ...]:
+def _combinations(measure: Measure, coefficients: Coefficients, seen: Seen) -> Iterator[Combination]:
     """Each blind direction as few coefficients as possible: any basis of the blind space is as true as another."""
-    found = []
-    for row in _reduced(directions):
-        seen = np.linalg.norm(scaled @ row) / np.linalg.norm(row)
-        named = np.flatnonzero(np.abs(row) >= SMALLEST_NAMED * np.abs(row).max())
-        change = row * coefficients.initial_std
-        change = change / change[np.argmax(np.abs(row))]
-        weights = {coefficients.names[j]: float(change[j]) for j in named}
-        found.append(Combination(weights, float(1.0 / seen**2) if seen > 0 else np.inf))
-    return tuple(found)
+    if not seen.blind.size:
+        return
+    rows, own = reduced(seen.blind.T)
+    # To first order exponential coordinates have the same directions. But only in those coordinates that fit the model
+    # does a direction that was found over a finite step lead on far away.
+    chart = exponential(coefficients)
+    curved = seen_around(measure, chart).least[:, : len(own)].T
+    for row, bent in zip(rows, np.linalg.solve(curved[:, own], curved), strict=True):
+        named = np.abs(row) >= SMALLEST_NAMED * np.abs(row).max()
+        curves = named.sum() > 1 and bool(chart.exponential[named].all())
+        way = far_way(measure, coefficients, row * named, bent * named if curves else None)
+        yield _combination(coefficients, way, named, seen.along(row) if way.law == "local" else way.change)
 
 
-def _reduced(rows: Floats) -> Floats:
-    """Gauss-Jordan elimination with full pivoting: the same row space, each row with a column of its own."""
-    rows = rows.copy()
-    for i in range(len(rows)):
-        r, c = divmod(int(np.argmax(np.abs(rows[i:]))), rows.shape[1])
-        rows[[i, i + r]] = rows[[i + r, i]]
-        rows[i] /= rows[i, c]
-        others = np.arange(len(rows)) != i
-        rows[others] -= np.outer(rows[others, c], rows[i])
-    return rows
-
-
-def _factor(weight: float) -> str:
-    text = f"{abs(weight):.2g}"
-    return "" if text == "1" else f"{text}·"
+def _combination(coefficients: Coefficients, way: Way, named: np.ndarray, seen: float) -> Combination:
+    weights = way.direction * coefficients.initial_std
+    # The largest part is one, and the first positive.
+    weights = weights / np.abs(weights[np.argmax(np.abs(way.direction))]) * np.sign(weights[named][0])
+    names = [name for name, used in zip(coefficients.names, named, strict=True) if used]
+    return Combination(
+        weights=dict(zip(names, weights[named].tolist(), strict=True)),
+        observations=1.0 / seen**2 if seen > 0 else np.inf,
+        law=way.law,
+        exponents=dict(zip(names, way.exponents[named].tolist(), strict=True)) if way.law == "product" else {},
+    )

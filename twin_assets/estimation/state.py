@@ -29,11 +29,13 @@ class FilterSettings:
         noise_std: (m,) standard deviations of the measurement noise, units of the model's first m outputs.
         gate_probability: chance that a good observation is refused.
         reuse: whether slopes that the updates before found may be used again (see ``reuse``).
+        hold: whether what the measurements do not determine stays at its prior (``hold``).
     """
 
     noise_std: Floats
     gate_probability: float
     reuse: bool = False
+    hold: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise_std", frozen(self.noise_std))

@@ -16,10 +16,11 @@ from twin_assets.estimation import bounds
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.batch import Batch
 from twin_assets.estimation.bounds import Coefficients
+from twin_assets.estimation.combinations import Combination
 from twin_assets.estimation.evaluation import check
 from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.estimation.search import CalibrationError, Minimum, Search, StaticSettings
-from twin_assets.estimation.sensitivity import SMALLEST_NAMED, Combination
+from twin_assets.estimation.sensitivity import SMALLEST_NAMED
 from twin_assets.estimation.state import FilterState
 from twin_assets.estimation.update import updated
 from twin_assets.model import Floats, PredictiveModel

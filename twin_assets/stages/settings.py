@@ -1,4 +1,4 @@
-"""From the spec to what the filter takes: coefficients, noise, gate."""
+"""From the spec to what the filter takes: coefficients, noise, gate, what is held."""
 
 import numpy as np
 
@@ -21,6 +21,12 @@ def coefficients_of(spec: TwinSpec) -> Coefficients:
 
 
 def settings_of(spec: TwinSpec) -> FilterSettings:
-    """Measurement noise (m,), in the spec's order, gate, and what may be reused."""
-    noise_std = np.array([part.noise_std for part in spec.measurements])
-    return FilterSettings(noise_std, spec.checks.gate_probability, reuse=spec.filter.reuse)
+    """Measurement noise (m,), in the spec's order, gate, what may be reused, and whether to hold what is not told."""
+    hold = spec.identifiability == "hold"
+    return FilterSettings(
+        noise_std=np.array([part.noise_std for part in spec.measurements]),
+        gate_probability=spec.checks.gate_probability,
+        # What is held is looked for in every update anew.
+        reuse=spec.filter.reuse and not hold,
+        hold=hold,
+    )

@@ -155,7 +155,7 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
 
     What only people see (descriptions, limits), and what merely chooses when something runs, does not count.
     """
-    parts = {
+    parts: dict[str, object] = {
         "model": spec.model.model_dump(mode="json", exclude={"fmu", "timeout_s"}),
         "inputs": [part.model_dump(mode="json", include={"name", "constant"}) for part in spec.inputs],
         "coefficients": [
@@ -167,6 +167,9 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
         "fmu": fmu_sha256,
         "algorithm": ALGORITHM,
     }
+    # The default is left out: what was computed before there was a choice stays as it is.
+    if spec.identifiability != "report":
+        parts["identifiability"] = spec.identifiability
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,0 +1,78 @@
+"""Holding what the measurements do not determine: it stays at its prior, whatever drift and curvature pretend.
+
+A Kalman update moves nothing along a direction that the measurements do not see, if the model is linear. Two things
+still happen there. Drift widens the prior without end, for nothing ever narrows it. And where the model is curved (a
+product of two coefficients is told, the two are not) its slopes over the width of the prior are no longer those of the
+level set, and the filter takes their error for information: the variance shrinks by measurements that tell nothing, and
+the mean wanders. Filters for localization know it as the inconsistency of unobservable directions; the remedy there is
+to make the linearized model as blind as the real one (Huang, Mourikis and Roumeliotis 2010, observability-constrained
+filters).
+
+Belongs here: the same for coefficients, before each update: look where the model is blind, make its affine model so,
+and give such directions the prior's variance, apart from all the rest.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from twin_assets.estimation.bounds import Coefficients, physical
+from twin_assets.estimation.coordinates import straight
+from twin_assets.estimation.gate import Prediction
+from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.seen import seen_around
+from twin_assets.model import Floats
+
+# A direction with less than this part of its prior variance has been told something, at another operating point.
+_UNTOLD = 0.5
+
+
+def held(prediction: Prediction, posterior: Gaussian) -> tuple[Prediction, int]:
+    """A prediction that no observation moves along what the model does not show here.
+
+    Directions of which nothing has been told before have the prior's variance, and their mean is where it was. Those
+    that were told at another operating point keep what is known of them, and drift on.
+
+    Args:
+        prediction: of the observation to come.
+        posterior: after the observation before, from where the prediction drifted.
+
+    Returns:
+        The prediction to be used, and how many model runs it took: 2n+1, and some where the model is blind.
+    """
+    coefficients, runs = prediction.coefficients, 0
+
+    def measure(values: Floats) -> Floats:
+        nonlocal runs
+        runs += len(values)
+        return prediction.predict(values)
+
+    blind = seen_around(measure, straight(coefficients, around=prediction.believed.mean)).blind
+    if not blind.size:
+        return prediction, runs
+    std = coefficients.initial_std
+    seen = np.eye(std.size) - blind @ blind.T
+    flat = replace(prediction.model, slope=prediction.model.slope * std @ seen / std)
+    # What the clamp hides of a coefficient, its state has to go the farther for.
+    blind_states = np.linalg.qr(blind / prediction.believed.slope[:, np.newaxis])[0]
+    prior = at_prior(prediction.prior, posterior, blind_states, coefficients)
+    return replace(prediction, prior=prior, believed=physical(prior, coefficients), model=flat), runs
+
+
+def at_prior(drifted: Gaussian, posterior: Gaussian, blind: Floats, coefficients: Coefficients) -> Gaussian:
+    """The prior of the next observation, with what has never been told of blind directions as it was at first.
+
+    Args:
+        drifted: of the n states.
+        posterior: that it drifted from.
+        blind: (n, k) orthonormal directions of the states, in prior standard deviations.
+        coefficients: whose ``initial_std`` these are.
+    """
+    std = coefficients.initial_std
+    cov = drifted.cov / np.outer(std, std)
+    variances, mix = np.linalg.eigh(blind.T @ cov @ blind)
+    untold = blind @ mix[:, variances > _UNTOLD]
+    rest = np.eye(std.size) - untold @ untold.T
+    apart = rest @ cov @ rest + untold @ untold.T
+    moved = untold @ (untold.T @ ((drifted.mean - posterior.mean) / std)) * std
+    return Gaussian(drifted.mean - moved, (apart + apart.T) / 2.0 * np.outer(std, std))
