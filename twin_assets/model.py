@@ -1,10 +1,12 @@
 """What every predictive model promises: the Protocol at which simulation and estimation meet.
 
-Belongs here: the Protocol and the error of a failed evaluation. FMUs are in ``simulation``, filters in ``estimation``.
+Belongs here: the Protocols and what is said of failed evaluations. FMUs are in ``simulation``, filters in
+``estimation``.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,5 +61,52 @@ class PredictiveModel(Protocol):
 
         Raises:
             EvaluationError: if a row fails twice.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """A row that could not be evaluated, also not on a second try.
+
+    Attributes:
+        row: its index in the batch.
+        coefficients: name to value, model units.
+        reason: for people, without the values.
+    """
+
+    row: int
+    coefficients: Mapping[str, float]
+    reason: str
+
+    def __str__(self) -> str:
+        """``b1=0.3, b2=0.1: the process died``."""
+        values = ", ".join(f"{name}={value:.6g}" for name, value in self.coefficients.items())
+        return f"{values}: {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """What could be evaluated of a batch.
+
+    Attributes:
+        outputs: (k, m), NaN in the rows that failed.
+        failures: in the order of the rows. If row 0 fails, with which the others are compared, they are not evaluated:
+            it is then the only failure, and all outputs are NaN.
+    """
+
+    outputs: Floats
+    failures: tuple[FailedRow, ...] = ()
+
+
+@runtime_checkable
+class TolerantModel(Protocol):
+    """A predictive model that may also be asked for what it can."""
+
+    def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """As ``PredictiveModel.evaluate``, but rows that fail twice are told, and the others are evaluated.
+
+        Raises:
+            EvaluationError: if no row can be evaluated whatever it holds, for the model does not even start.
         """
         ...

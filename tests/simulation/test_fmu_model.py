@@ -15,6 +15,7 @@ from tests.simulation.conftest import MakeFmu
 from tests.simulation.two_modes import SUFFIX, Fault, TwoModes
 from twin_assets.model import EvaluationError, Floats, PredictiveModel
 from twin_assets.simulation import FmuError, FmuModel, SettleSettings
+from twin_assets.simulation.process import WorkerProcess
 
 U = np.array([2.0])
 ROWS = np.random.default_rng(7).uniform(0.5, 2.0, (11, 2))
@@ -209,7 +210,8 @@ def test_nothing_is_left_behind(fmu: Path, monkeypatch: pytest.MonkeyPatch, tmp_
         model.evaluate(ROWS, U)
         assert len(extracted_folders()) == 1
         assert model._pool is not None
-        pids = [slot.process.pid for slot in model._pool._workers]
+        pids = [worker.pid for worker in model._pool.workers if isinstance(worker, WorkerProcess)]
+        assert len(pids) == 2
     assert extracted_folders() == set()
     for pid in pids:
         with pytest.raises(ProcessLookupError):

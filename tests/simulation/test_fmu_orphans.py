@@ -21,7 +21,7 @@ names = dict(coefficients=("a",), inputs=("u",), outputs=("y1",), reference={{"a
 parameters = {{"fault": {fault}, "threshold": 1.0}}
 with FmuModel(Path({fmu!r}), **names, parameters=parameters, workers=2) as model:
     model.evaluate(np.array([[0.6], [0.7], [0.8], [0.9]]), np.array([2.0]))
-    print(*(slot.process.pid for slot in model._pool._workers), model._folder, flush=True)
+    print(*(worker.pid for worker in model._pool.workers), model._folder, flush=True)
     model.evaluate(np.array([[a] for a in {rows}]), np.array([2.0]))
     time.sleep(60)
 """

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from tests.simulation.conftest import MakeFmu
 from tests.simulation.two_modes import Fault
 from twin_assets.simulation import FmuModel, RestartReport, probe_restart
@@ -37,6 +39,16 @@ def test_a_state_that_crashes_elsewhere_is_found_out(fmu: Path) -> None:
     assert report.rollback.status == "exact"
     assert report.serialize.status == "fails"
     assert "SIGABRT" in report.serialize.detail
+
+
+def test_a_poisoned_state_is_found_out_and_harms_no_run(fmu: Path) -> None:
+    """Bytes that come back as something else: the probe says so; evaluations do not rely on them."""
+    report = probed(fmu, Fault.POISONED)
+    assert (report.rollback.status, report.serialize.status) == ("exact", "fails")
+    assert "'y2' became nan" in report.serialize.detail
+    names = {"coefficients": ("a",), "inputs": ("u",), "outputs": ("y2",), "parameters": {"fault": Fault.POISONED}}
+    with FmuModel(fmu, **names, workers=1) as model:  # type: ignore[arg-type]
+        np.testing.assert_allclose(model.evaluate(np.array([[3.0]]), np.array([2.0])), [[6.0]], rtol=1e-6)
 
 
 def test_an_fmu_that_remembers_is_found_out(fmu: Path) -> None:

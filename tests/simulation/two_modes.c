@@ -17,7 +17,7 @@
 enum { A, B, U, FAST, SLOW, THRESHOLD, REALS, Y1 = REALS, Y2, Y3 };
 enum {
     NONE, CRASH, HANG, ERROR, NOT_A_NUMBER, LIMIT_CYCLE, DISCARD, REFUSE, CRASH_ONCE, CHATTY, LEAKY, NO_RESET,
-    CRASH_ON_RESTORE, NO_STATE, SLOW_STEPS
+    CRASH_ON_RESTORE, NO_STATE, SLOW_STEPS, GROWING, POISONED
 };
 
 typedef struct {
@@ -33,6 +33,7 @@ typedef struct {
 
 static const State START = {{1.0, 1.0, 1.0, 0.1, 16.0, 1e9}, 0.0, 0.0, 0.0, NONE};
 static int leak = 0;
+static void *volatile grown;
 
 const char *fmi2GetTypesPlatform(void) { return fmi2TypesPlatform; }
 const char *fmi2GetVersion(void) { return "2.0"; }
@@ -119,6 +120,7 @@ static fmi2Status strike(Model *m, double time) {
     case CRASH_ONCE: crash_once(); return fmi2OK;
     case CHATTY: printf("chatter\n"); return fmi2OK;
     case SLOW_STEPS: usleep(20000); return fmi2OK;
+    case GROWING: memset(grown = malloc(1 << 20), 1, 1 << 20); return fmi2OK;
     default: return fmi2OK;
     }
 }
@@ -161,6 +163,7 @@ fmi2Status fmi2DeSerializeFMUstate(fmi2Component c, const fmi2Byte b[], size_t n
     if (((Model *)c)->now.fault == CRASH_ON_RESTORE) abort();
     if (*s == NULL) *s = malloc(sizeof(State));
     memcpy(*s, b, sizeof(State));
+    if (((Model *)c)->now.fault == POISONED) ((State *)*s)->x2 = NAN;
     return fmi2OK;
 }
 

@@ -36,6 +36,8 @@ class Fault(enum.IntEnum):
     CRASH_ON_RESTORE = 12
     NO_STATE = 13
     SLOW_STEPS = 14
+    GROWING = 15
+    POISONED = 16
 
 
 def compile_library(folder: Path) -> Path:
@@ -59,6 +61,7 @@ class TwoModes:
     folder: str = platform_folders()[0]
     guid: str = "{two-modes}"
     nominal: str = ""
+    once_per_process: bool = False
 
     @property
     def xml(self) -> str:
@@ -81,7 +84,8 @@ class TwoModes:
         return f"""<?xml version="1.0" encoding="UTF-8"?>
 <fmiModelDescription fmiVersion="{self.fmi_version}" modelName="Two modes" guid="{self.guid}">
 <{self.interface} modelIdentifier="two_modes" canGetAndSetFMUstate="{flag[self.state]}"
- canSerializeFMUstate="{flag[self.state]}" canHandleVariableCommunicationStepSize="{flag[self.varying_step]}"/>
+ canSerializeFMUstate="{flag[self.state]}" canHandleVariableCommunicationStepSize="{flag[self.varying_step]}"
+ canBeInstantiatedOnlyOncePerProcess="{flag[self.once_per_process]}"/>
 <UnitDefinitions><Unit name="N"/><Unit name="s"/></UnitDefinitions>
 <TypeDefinitions><SimpleType name="Gain"><Real unit="N" min="0" max="100"/></SimpleType></TypeDefinitions>
 <DefaultExperiment startTime="0" tolerance="1e-6"/>

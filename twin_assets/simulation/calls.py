@@ -3,6 +3,7 @@
 Belongs here: what both FMI versions share about a call. The functions themselves are ``fmi2``'s and ``fmi3``'s.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 STATUS = ("ok", "warning", "discard", "error", "fatal", "pending")
 WARNING = STATUS.index("warning")
 LOG_LINES = 12
+# fmpy changes the working folder while it loads a binary, and two threads would not find back.
+_LOADING = threading.Lock()
 
 
 class InstanceError(Exception):
@@ -72,6 +75,7 @@ def loaded(load: Callable[..., Any], **arguments: object) -> Any:  # noqa: ANN40
         InstanceError: if it cannot be loaded; says why.
     """
     try:
-        return load(instanceName="twin", **arguments)
+        with _LOADING:
+            return load(instanceName="twin", **arguments)
     except Exception as error:  # fmpy raises bare exceptions
         raise InstanceError(f"the binary cannot be loaded: {error}") from error

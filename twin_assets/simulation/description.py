@@ -58,6 +58,7 @@ class FmuDescription:
         continuous_states: how many the model has.
         event_indicators: how many functions of the model mark events where they cross zero.
         wants_completed_steps: model exchange: is to be told of every step of the solver.
+        once_per_process: the FMU says that a process may hold one instance only.
     """
 
     path: Path
@@ -81,6 +82,7 @@ class FmuDescription:
     continuous_states: int = 0
     event_indicators: int = 0
     wants_completed_steps: bool = False
+    once_per_process: bool = False
 
     def variable(self, name: str) -> FmuVariable:
         """The variable of that name.
@@ -246,6 +248,7 @@ def _description(
         continuous_states=model.numberOfContinuousStates,
         event_indicators=model.numberOfEventIndicators,
         wants_completed_steps=getattr(used, "needsCompletedIntegratorStep", False),
+        once_per_process=used.canBeInstantiatedOnlyOncePerProcess,
     )
 
 

@@ -1,6 +1,7 @@
 """An FMU as a ``PredictiveModel``: settled answers of whole batches, from worker processes.
 
-The FMU never runs in the calling process: it may crash, hang or print, and the caller does not.
+Unless its user trusts it, the FMU never runs in the calling process: it may crash, hang or print, and the caller does
+not.
 """
 
 import os
@@ -15,11 +16,13 @@ from typing import Literal, Self
 
 import numpy as np
 
-from twin_assets.model import EvaluationError, Floats
+from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats
 from twin_assets.simulation.description import FmuDescription, FmuVariable, Interface, read_description
 from twin_assets.simulation.errors import FmuError
+from twin_assets.simulation.isolation import Isolation
+from twin_assets.simulation.job import BatchResult, RowError
 from twin_assets.simulation.messages import Failure, Restart, Setup
-from twin_assets.simulation.pool import Pool, RowError, StartError
+from twin_assets.simulation.pool import Pool, PoolSettings, StartError
 from twin_assets.simulation.settle import SettleSettings
 
 
@@ -40,6 +43,9 @@ class FmuModel:
         settle: how to settle.
         workers: worker processes; by default one per core that this process may use.
         timeout_s: wall time after which one evaluation counts as hung.
+        isolation: "process": each FMU in a process of its own; "thread": in this one, where it can take it along.
+        recycle_after: a process that has evaluated so many rows is replaced after the batch.
+        recycle_above_mb: so is one whose memory has grown by more megabytes than this since its FMU was ready.
         restart: how an evaluation gets back to its start; "auto" rolls back where the FMU and all variables allow it.
         interface: what the FMU is run by; by default co-simulation where it offers that, else model exchange.
 
@@ -63,6 +69,9 @@ class FmuModel:
         settle: SettleSettings | None = None,
         workers: int | None = None,
         timeout_s: float = 60.0,
+        isolation: Isolation = "process",
+        recycle_after: int = 10_000,
+        recycle_above_mb: float = 500.0,
         restart: Restart | Literal["auto"] = "auto",
         interface: Interface | None = None,
     ) -> None:
@@ -73,6 +82,13 @@ class FmuModel:
         self.model_seconds = 0.0
         self.workers = max(1, usable_cores() if workers is None else workers)
         self.timeout_s = timeout_s
+        if isolation == "thread" and self.description.once_per_process and self.workers > 1:
+            raise FmuError(
+                f"{path}: the FMU says that it can be instantiated only once per process, and {self.workers} workers in"
+                " threads of one process are asked for. Expected isolation: process (model section of twin.yaml), or"
+                " one worker."
+            )
+        self._settings = PoolSettings(self.workers, timeout_s, isolation, recycle_after, recycle_above_mb)
         self._pool: Pool | None = None
         self._folder: Path | None = None
         self._setup = _setup(
@@ -99,7 +115,7 @@ class FmuModel:
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="twin-fmu-"))
         try:
-            self._pool = Pool(extracted(self.path, self._setup, self._folder), self.workers, self.timeout_s)
+            self._pool = Pool(extracted(self.path, self._setup, self._folder), self._settings)
         except BaseException:
             self.close()
             raise
@@ -132,23 +148,51 @@ class FmuModel:
         Raises:
             EvaluationError: if the reference cannot be settled, or a row fails twice.
         """
-        if self._pool is None:
-            raise RuntimeError("FmuModel is not open; use it as: with FmuModel(…) as model:")
+        rows, condition = self._checked(coefficients, inputs)
+        try:
+            return self._run(rows, condition).outputs
+        except RowError as error:
+            raise self._failed(rows[error.row], condition, error.failure) from error
+
+    def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """As ``evaluate``, but rows that fail twice are told, and the others are evaluated.
+
+        Raises:
+            EvaluationError: if the reference cannot be settled.
+        """
+        rows, condition = self._checked(coefficients, inputs)
+        try:
+            result = self._run(rows, condition, tolerant=True)
+        except RowError as error:
+            nothing = np.full((len(rows), len(self.outputs)), np.nan)
+            return Attempt(nothing, (self._failed_row(rows, error.row, error.failure),))
+        return Attempt(
+            result.outputs,
+            tuple(self._failed_row(rows, row, failure) for row, failure in sorted(result.given_up.items())),
+        )
+
+    def _checked(self, coefficients: Floats, inputs: Floats) -> tuple[Floats, Floats]:
         rows = np.ascontiguousarray(coefficients, dtype=np.float64)
         condition = np.ascontiguousarray(inputs, dtype=np.float64)
         self._check_shapes(rows, condition)
+        return rows, condition
+
+    def _run(self, rows: Floats, inputs: Floats, *, tolerant: bool = False) -> BatchResult:
+        """Let the pool do it, and count."""
+        if self._pool is None:
+            raise RuntimeError("FmuModel is not open; use it as: with FmuModel(…) as model:")
         if not len(rows):
-            return np.empty((0, len(self.outputs)))
+            return BatchResult(np.empty((0, len(self.outputs))), 0.0, frozenset())
         try:
-            result = self._pool.evaluate(rows, condition)
+            result = self._pool.evaluate(rows, inputs, tolerant=tolerant)
         except StartError as error:
             raise self._not_started(error.failure) from error
-        except RowError as error:
+        except RowError:
             self.model_runs += 1 + len(rows)
-            raise self._failed(rows[error.row], condition, error.failure) from error
+            raise
         self.model_runs += len(rows) + len(result.failed)
         self.model_seconds += result.seconds
-        return result.outputs
+        return result
 
     def _check_shapes(self, rows: Floats, inputs: Floats) -> None:
         expected = (len(self.coefficients),)
@@ -157,6 +201,9 @@ class FmuModel:
                 f"coefficients {rows.shape} and inputs {inputs.shape} were given; (k, {len(self.coefficients)}) and"
                 f" ({len(self.inputs)},) are expected"
             )
+
+    def _failed_row(self, rows: Floats, row: int, failure: Failure) -> FailedRow:
+        return FailedRow(row, self._setup.named(rows[row]), str(failure))
 
     def _not_started(self, failure: Failure) -> EvaluationError:
         count = len(self.coefficients)
@@ -169,7 +216,8 @@ class FmuModel:
 
     def _failed(self, row: Floats, inputs: Floats, failure: Failure) -> EvaluationError:
         return EvaluationError(
-            f"{self.path}: the model could not be evaluated, also not on a second try in a fresh process: {failure}."
+            f"{self.path}: the model could not be evaluated, also not on a second try in a fresh"
+            f" {self._settings.isolation}: {failure}."
             f" {self._point(row, inputs)} If the model is not meant for these values, narrow the coefficient's bounds.",
             self._setup.named(row),
         )

@@ -105,12 +105,20 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """From a worker: the FMU is loaded and stands where evaluations start."""
+    """From a worker: the FMU is loaded and stands where evaluations start.
+
+    Attributes:
+        resident_mb: memory that the worker takes, megabytes; None where nobody tells.
+    """
+
+    resident_mb: float | None
 
 
 @dataclass(frozen=True)
 class Done:
-    """From a worker: all rows of a batch are on the board."""
+    """From a worker: all rows of a batch are on the board; its memory is as in ``Ready``."""
+
+    resident_mb: float | None
 
 
 @dataclass(frozen=True)

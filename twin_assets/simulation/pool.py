@@ -1,25 +1,27 @@
-"""A batch of evaluations over several worker processes; what fails is tried once more, alone, in a fresh process."""
+"""A batch of evaluations over several workers; what fails is tried once more, alone, with a fresh one."""
 
-import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
-from twin_assets.simulation.board import SLOTS, Answers
+from twin_assets.simulation.isolation import START_ALLOWANCE_S, Isolation, Worker, WorkerLostError
+from twin_assets.simulation.job import CHUNK, BatchResult, Job, RowError
 from twin_assets.simulation.messages import Batch, Failure, Setup
-from twin_assets.simulation.process import WorkerLostError, WorkerProcess
+from twin_assets.simulation.process import WorkerProcess
 from twin_assets.simulation.settle import Floats
+from twin_assets.simulation.thread import WorkerThread
 
-START_ALLOWANCE_S = 60.0
-WATCH_INTERVAL_S = 0.05
-# Batches that a process is asked for at a time, and the most rows of one; its board has to hold them all.
-AHEAD, CHUNK = 2, SLOTS // 4
+# Batches that a worker is asked for at a time.
+AHEAD = 2
+# How often hanging workers are looked for: parts of the time-out, within these seconds.
+LOOKS, SHORTEST_WATCH_S, LONGEST_WATCH_S = 20.0, 0.02, 0.5
+
+_START: Mapping[Isolation, Callable[[Setup], Worker]] = {"process": WorkerProcess, "thread": WorkerThread}
 
 
 class StartError(Exception):
@@ -30,94 +32,41 @@ class StartError(Exception):
         self.failure = failure
 
 
-class RowError(Exception):
-    """A row failed twice.
-
-    Attributes:
-        row: its index in the batch.
-        failure: of the second try.
-    """
-
-    def __init__(self, row: int, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.row = row
-        self.failure = failure
-
-
 @dataclass(frozen=True)
-class BatchResult:
-    """The answers to a batch.
+class PoolSettings:
+    """How FMUs are run.
 
     Attributes:
-        outputs: (k, m).
-        seconds: wall time that evaluations took inside the workers, summed over them.
-        failed: rows that failed on the first try, and succeeded on the second.
+        workers: how many at a time.
+        timeout_s: wall time after which one evaluation counts as hung.
+        isolation: each in a process, or in a thread of this one.
+        recycle_after: a process that has evaluated so many rows is replaced after the batch.
+        recycle_above_mb: so is one whose memory has grown by more than this since its FMU was ready.
     """
 
-    outputs: Floats
-    seconds: float
-    failed: frozenset[int]
-
-
-class _Job:
-    """A batch on its way: rows still to do, and the answers so far; shared by the workers' threads.
-
-    If ``anchored``, row 0 is not for the taking: every worker evaluates it, and starts the others from there.
-    """
-
-    def __init__(self, rows: Floats, inputs: Floats, outputs: int, workers: int, *, anchored: bool) -> None:
-        self.rows, self.inputs = rows, inputs
-        self.outputs: Floats = np.full((len(rows), outputs), np.nan)
-        self.failed: set[int] = set()
-        self.seconds = 0.0
-        self.anchored = anchored
-        self._next = int(anchored)
-        self._workers = workers
-        self._lock = threading.Lock()
-
-    def take(self) -> list[int]:
-        """The next rows for a worker, ever fewer towards the end so that all finish together; empty at the end."""
-        with self._lock:
-            left = len(self.rows) - self._next
-            share = min(CHUNK, left if self._workers == 1 else math.ceil(left / (2 * self._workers)))
-            chunk = list(range(self._next, self._next + share))
-            self._next += share
-            return chunk
-
-    def abandon(self) -> None:
-        """Leave nothing for others to take."""
-        with self._lock:
-            self._next = len(self.rows)
-
-    def fail(self, row: int) -> None:
-        """Note that a row failed."""
-        with self._lock:
-            self.failed.add(row)
-
-    def store(self, rows: list[int], answers: Answers) -> None:
-        """Keep some rows' answers."""
-        with self._lock:
-            self.outputs[rows] = answers.outputs
-            self.seconds += float(answers.seconds.sum())
+    workers: int = 1
+    timeout_s: float = 60.0
+    isolation: Isolation = "process"
+    recycle_after: int = 10_000
+    recycle_above_mb: float = 500.0
 
 
 class Pool:
-    """Worker processes with one FMU each; a context manager that starts and ends them.
+    """Workers with one FMU each; a context manager that starts and ends them.
 
     Args:
         setup: the FMU and how it is evaluated.
-        workers: how many processes.
-        timeout_s: wall time after which one evaluation counts as hung.
+        settings: how many workers, where, for how long.
     """
 
-    def __init__(self, setup: Setup, workers: int, timeout_s: float) -> None:
+    def __init__(self, setup: Setup, settings: PoolSettings) -> None:
         self._setup = setup
-        self._timeout_s = timeout_s
+        self._settings = settings
         self._closed = threading.Event()
         self._closing = threading.Lock()
         self._one_batch = threading.Lock()
-        self._workers = [_Slot(setup) for _ in range(workers)]
-        self._threads = ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="fmu-worker")
+        self._slots = [_Slot(self._started()) for _ in range(settings.workers)]
+        self._threads = ThreadPoolExecutor(max(1, settings.workers - 1), thread_name_prefix="fmu-worker")
         threading.Thread(target=self._watch, name="fmu-watch", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -128,10 +77,20 @@ class Pool:
     ) -> None:
         self.close()
 
-    def evaluate(self, rows: Floats, inputs: Floats) -> BatchResult:
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """Those that are there now."""
+        return tuple(slot.worker for slot in self._slots)
+
+    def evaluate(self, rows: Floats, inputs: Floats, *, tolerant: bool = False) -> BatchResult:
         """Evaluate rows (k, n) under inputs (p,), each where a worker is free.
 
         If it is interrupted (Ctrl-C), the pool is closed: what the workers are then at nobody waits for.
+
+        Args:
+            rows: (k, n).
+            inputs: (p,).
+            tolerant: give up a row that fails twice, unless it is row 0, and go on with the others.
 
         Raises:
             StartError: if the FMU does not start.
@@ -139,10 +98,10 @@ class Pool:
         """
         with self._one_batch:
             if self._closed.is_set():
-                raise RuntimeError("the worker processes were ended; open the model anew")
+                raise RuntimeError("the workers were ended; open the model anew")
             anchored = self._setup.restart == "rollback"
-            job = _Job(rows, inputs, len(self._setup.outputs), len(self._workers), anchored=anchored)
-            first, *others = self._workers[: max(1, len(rows) - anchored)]
+            job = Job(rows, inputs, len(self._setup.outputs), len(self._slots), anchored=anchored, tolerant=tolerant)
+            first, *others = self._slots[: max(1, len(rows) - anchored)]
             try:
                 tasks = [self._threads.submit(self._work, slot, job) for slot in others]
                 # This thread has nothing else to do, and handing on costs time.
@@ -150,28 +109,33 @@ class Pool:
             except BaseException:
                 self.close()
                 raise
-        errors = [error for error in ends if error is not None]
-        if errors:
-            raise min(errors, key=lambda error: error.row if isinstance(error, RowError) else -1)
-        return BatchResult(job.outputs, job.seconds, frozenset(job.failed))
+            errors = [error for error in ends if error is not None]
+            if errors:
+                raise min(errors, key=lambda error: error.row if isinstance(error, RowError) else -1)
+            self._recycle()
+        return job.result
 
     def close(self) -> None:
         """End all workers: idle ones free their FMU, busy ones are killed."""
         with self._closing:
             self._closed.set()
-        for slot in self._workers:
-            slot.end()
+        for worker in self.workers:
+            worker.end()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for slot in self._workers:
-            slot.process.release()
+        for worker in self.workers:
+            worker.release()
+
+    def _started(self) -> Worker:
+        return _START[self._settings.isolation](self._setup)
 
     def _watch(self) -> None:
-        while not self._closed.wait(WATCH_INTERVAL_S):
+        interval_s = min(max(self._settings.timeout_s / LOOKS, SHORTEST_WATCH_S), LONGEST_WATCH_S)
+        while not self._closed.wait(interval_s):
             now = time.monotonic()
-            for slot in self._workers:
-                slot.process.expire(now)
+            for worker in self.workers:
+                worker.expire(now)
 
-    def _work(self, slot: "_Slot", job: _Job) -> StartError | RowError | None:
+    def _work(self, slot: "_Slot", job: Job) -> StartError | RowError | None:
         """Take rows until none is left; an error leaves nothing to the other workers."""
         try:
             self._take_rows(slot, job)
@@ -183,81 +147,85 @@ class Pool:
             raise
         return None
 
-    def _take_rows(self, slot: "_Slot", job: _Job) -> None:
-        """Take rows, ever before the last are answered, so that the process need not wait.
+    def _take_rows(self, slot: "_Slot", job: Job) -> None:
+        """Take rows, ever before the last are answered, so that the worker need not wait.
 
-        A row that fails is tried once more in a fresh process, and the rest there, too.
+        A row that fails is tried once more with a fresh worker, and the rest there, too.
         """
         tried: set[int] = set()
-        due = self._begin(slot, job, [])
-        while True:
-            while slot.process.batches < AHEAD and len(due) <= CHUNK and (rows := job.take()):
+        due = self._begin(slot, job, deque())
+        while due:
+            while slot.worker.batches < AHEAD and len(due) <= CHUNK and (rows := job.take()):
                 due.extend(slot.ask(job, rows))
-            if not due:
-                return
             try:
-                answers, lost = slot.process.answers(self._timeout_s), None
+                answers, lost = slot.worker.answers(self._settings.timeout_s), None
             except WorkerLostError as error:
                 answers, lost = error.finished, error
             job.store([due.popleft() for _ in answers.seconds], answers)
             if lost is not None:
                 self._renew(slot, lost)
-                _blame(job, due, tried, lost)
-                due = self._begin(slot, job, list(due))
+                _blame(job, due, tried, lost.failure)
+                due = self._begin(slot, job, due)
 
-    def _begin(self, slot: "_Slot", job: _Job, rows: list[int]) -> deque[int]:
-        """Wait for the process; ask for row 0, if others start from it, and for some rows; what is due, in order."""
+    def _begin(self, slot: "_Slot", job: Job, rows: deque[int]) -> deque[int]:
+        """Wait for the worker; ask for row 0, if others start from it, and for some rows; what is due, in order."""
+        if not rows and not job.left:
+            return rows
         try:
-            slot.wait_until_ready(self._timeout_s + START_ALLOWANCE_S)
+            slot.worker.wait_until_ready(self._settings.timeout_s + START_ALLOWANCE_S)
         except WorkerLostError as error:
             self._renew(slot, error)
             raise StartError(error.failure) from error
-        rows = rows or job.take()
-        if not job.anchored:
-            return deque(slot.ask(job, rows))
-        return deque(slot.ask(job, [0, *(row for row in rows if row != 0)], anchored=True))
+        asked = list(rows) or job.take()
+        if asked and job.anchored:
+            return deque(slot.ask(job, [0, *(row for row in asked if row != 0)], anchored=True))
+        return deque(slot.ask(job, asked))
 
     def _renew(self, slot: "_Slot", lost: WorkerLostError) -> None:
-        """A fresh process in place of a dead one, unless the pool is being closed."""
+        """A fresh worker in place of a lost one, unless the pool is being closed."""
         with self._closing:
             if self._closed.is_set():
                 raise lost
-            slot.process, slot.ready = WorkerProcess(self._setup), False
+            slot.worker = self._started()
+
+    def _recycle(self) -> None:
+        """Replace processes that have done much or grown much: what an FMU leaks ends with its process."""
+        with self._closing:
+            if self._closed.is_set():
+                return
+            worn = [slot for slot in self._slots if self._is_worn(slot.worker)]
+            for slot in worn:
+                slot.worker.end()
+            # Not before the old ones are gone: their licences and memory may not suffice for more.
+            for slot in worn:
+                slot.worker.release()
+                slot.worker = self._started()
+
+    def _is_worn(self, worker: Worker) -> bool:
+        if self._settings.isolation == "thread":  # what it leaked would stay
+            return False
+        much = worker.evaluations >= self._settings.recycle_after
+        return much or worker.grown_mb > self._settings.recycle_above_mb
 
 
+@dataclass
 class _Slot:
-    """A place for a worker process, which may be replaced."""
+    """A place for a worker, which may be replaced."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.process = WorkerProcess(setup)
-        self.ready = False
+    worker: Worker
 
-    def wait_until_ready(self, timeout_s: float) -> None:
-        """Wait for the process to start, once."""
-        if not self.ready:
-            self.process.wait_until_ready(timeout_s)
-            self.ready = True
-
-    def ask(self, job: _Job, rows: list[int], *, anchored: bool = False) -> list[int]:
-        """Let the process evaluate rows, one after the other; the same rows."""
+    def ask(self, job: Job, rows: list[int], *, anchored: bool = False) -> list[int]:
+        """Let the worker evaluate rows, one after the other; the same rows."""
         if rows:
-            self.process.ask(Batch(job.rows[rows], job.inputs, anchored))
+            self.worker.ask(Batch(job.rows[rows], job.inputs, anchored))
         return rows
 
-    def end(self) -> None:
-        """Ask the process to stop, or kill it in the midst of its work."""
-        if self.process.batches or not self.ready:
-            self.process.kill()
-        else:
-            self.process.stop()
 
-
-def _blame(job: _Job, due: deque[int], tried: set[int], lost: WorkerLostError) -> None:
-    """A process ended: note that the first row that was due failed, once."""
+def _blame(job: Job, due: deque[int], tried: set[int], failure: Failure) -> None:
+    """A worker was lost: the first row that was due failed, and stays due if it is to be tried once more."""
     if not due:  # it had done all that it was asked
         return
     row = due[0]
-    if row in tried:
-        raise RowError(row, lost.failure) from lost
+    if not job.fail(row, failure, again=row in tried):
+        due.popleft()
     tried.add(row)
-    job.fail(row)

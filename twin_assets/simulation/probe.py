@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 
 from twin_assets.simulation.fmu_model import FmuModel, extracted
+from twin_assets.simulation.isolation import START_ALLOWANCE_S, WorkerLostError
 from twin_assets.simulation.messages import Batch, Restart, Setup
-from twin_assets.simulation.process import WorkerLostError, WorkerProcess
+from twin_assets.simulation.process import WorkerProcess
 from twin_assets.simulation.settle import Floats
 
-START_ALLOWANCE_S = 60.0
 DETOUR = 1e-2
 Status = Literal["exact", "inexact", "fails", "not offered"]
 
@@ -126,7 +126,7 @@ def _started(setup: Setup, timeout_s: float) -> WorkerProcess:
 
 
 def _ended(process: WorkerProcess) -> None:
-    process.stop()
+    process.end()
     process.release()
 
 

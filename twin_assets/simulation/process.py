@@ -15,32 +15,25 @@ from pathlib import Path
 from typing import IO
 
 from twin_assets.simulation.board import Answers, Board
-from twin_assets.simulation.messages import Batch, Failure, Hello, Serialize, SerializedState, Setup, Stop
+from twin_assets.simulation.isolation import STOP_GRACE_S, WorkerLostError
+from twin_assets.simulation.messages import (
+    Batch,
+    Done,
+    Failure,
+    Hello,
+    Ready,
+    Serialize,
+    SerializedState,
+    Setup,
+    Stop,
+)
 
 OUTPUT_TAIL_BYTES = 2000
-STOP_GRACE_S = 3.0
 WORKER = "twin_assets.simulation.worker"
 
 
-class WorkerLostError(Exception):
-    """The worker cannot go on: it said so, died, or did not get on in time.
-
-    Attributes:
-        failure: why.
-        finished: what it had done by then and was not fetched yet.
-    """
-
-    def __init__(self, failure: Failure, finished: Answers) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-        self.finished = finished
-
-
 class WorkerProcess:
-    """A process with one loaded FMU. Started at once, ready later.
-
-    One thread asks; another may call ``expire`` and ``kill``.
-    """
+    """A process with one loaded FMU: see ``Worker``."""
 
     def __init__(self, setup: Setup) -> None:
         self._lock = threading.Lock()
@@ -49,6 +42,8 @@ class WorkerProcess:
         self._timed_out = False
         self._seen = self._fetched = 0
         self._asked: deque[int] = deque()
+        self._ready = False
+        self._resident_mb: list[float] = []
         self._board = Board.create(setup.folder, len(setup.outputs))
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in release
         # -P: a file in the current folder must not stand in for a module. No shell; nothing here is the user's.
@@ -65,28 +60,32 @@ class WorkerProcess:
 
     @property
     def batches(self) -> int:
-        """How many it was asked for and did not answer yet."""
+        """See Worker."""
         return len(self._asked)
 
-    def wait_until_ready(self, timeout_s: float) -> None:
-        """Wait for the process's first message, once.
+    @property
+    def evaluations(self) -> int:
+        """See Worker."""
+        return self._fetched
 
-        Raises:
-            WorkerLostError: if the FMU does not start.
-        """
-        self._receive(timeout_s)
+    @property
+    def grown_mb(self) -> float:
+        """See Worker."""
+        return self._resident_mb[-1] - self._resident_mb[0] if self._resident_mb else 0.0
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """See Worker: the first message says so."""
+        if not self._ready:
+            self._receive(timeout_s)
+            self._ready = True
 
     def ask(self, batch: Batch) -> None:
-        """Let it evaluate rows, after those that it was asked for before; at most ``SLOTS`` altogether."""
+        """See Worker."""
         self._asked.append(len(batch.rows))
         self._send(batch)
 
     def answers(self, timeout_s: float) -> Answers:
-        """Wait for the answers to the oldest batch, as long as no row takes longer than allowed.
-
-        Raises:
-            WorkerLostError: if it reports a failure, dies, or does not get on in time; the process is then dead.
-        """
+        """See Worker."""
         self._receive(timeout_s)
         return self._fetch(self._fetched + self._asked.popleft())
 
@@ -103,7 +102,7 @@ class WorkerProcess:
         return state
 
     def expire(self, now: float) -> None:
-        """Kill the worker if it has been expected for too long, and has finished no row meanwhile."""
+        """See Worker."""
         with self._lock:
             if self._deadline == math.inf:
                 return
@@ -114,16 +113,15 @@ class WorkerProcess:
                 self._timed_out = True
                 self._process.kill()
 
-    def stop(self) -> None:
-        """Ask an idle worker to free its FMU and end; ``release`` waits for that."""
-        self._send(Stop())
-
-    def kill(self) -> None:
-        """End the process whatever it does; whoever waits for it gets a ``WorkerLostError``."""
-        self._process.kill()
+    def end(self) -> None:
+        """See Worker: whoever waits for a process that is at work gets a ``WorkerLostError``."""
+        if self._asked or not self._ready:
+            self._process.kill()
+        else:
+            self._send(Stop())
 
     def release(self) -> None:
-        """Wait for the end of a stopped or killed process, a moment only, and close what led to it."""
+        """See Worker: pipes, the file of what was printed, the board."""
         self._wait()
         for pipe in (self._process.stdin, self._process.stdout):
             try:
@@ -156,6 +154,8 @@ class WorkerProcess:
             message = Failure(f"no answer within {timeout_s:g} s: the process was stopped")
         if message is None or isinstance(message, Failure):
             raise self._lost(message)
+        if isinstance(message, Ready | Done) and message.resident_mb is not None:
+            self._resident_mb = [*self._resident_mb[:1], message.resident_mb]
         return message
 
     def _fetch(self, stop: int) -> Answers:

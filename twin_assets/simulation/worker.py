@@ -11,13 +11,17 @@ import pickle
 import queue
 import shutil
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO
 
 from twin_assets.simulation.board import Board
 from twin_assets.simulation.instance import Instance, InstanceError
 from twin_assets.simulation.messages import Batch, Done, Failure, Hello, Ready, Serialize, Setup
+from twin_assets.simulation.settle import Floats
 
 ORPHAN_GRACE_S = 1.0
 
@@ -32,7 +36,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(requests, hello.setup, inbox), daemon=True).start()
     try:
         instance = Instance(hello.setup)
-        _say(answers, Ready())
+        _say(answers, Ready(resident_mb()))
         _serve(instance, Board(hello.board, len(hello.setup.outputs)), inbox, answers)
     except InstanceError as error:
         _flush_c()
@@ -43,8 +47,9 @@ def _serve(instance: Instance, board: Board, inbox: "queue.SimpleQueue[object]",
     while True:
         match inbox.get():
             case Batch() as batch:
-                _evaluate(instance, board, batch)
-                _say(answers, Done())
+                for outputs, seconds in evaluations(instance, batch, before_each=_forget_output):
+                    board.write(outputs, seconds)
+                _say(answers, Done(resident_mb()))
             case Serialize():
                 _say(answers, instance.serialize())
             case _:
@@ -52,13 +57,33 @@ def _serve(instance: Instance, board: Board, inbox: "queue.SimpleQueue[object]",
                 return
 
 
-def _evaluate(instance: Instance, board: Board, batch: Batch) -> None:
+def evaluations(
+    instance: Instance, batch: Batch, before_each: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Floats, float]]:
+    """Outputs (m,) of each row of a batch, and the wall time that it took."""
     for index, row in enumerate(batch.rows):
-        _forget_output()
+        before_each()
         evaluate = instance.evaluate_anchor if batch.anchored and index == 0 else instance.evaluate
         begun = time.perf_counter()
         settled = evaluate(row, batch.inputs)
-        board.write(settled.outputs, time.perf_counter() - begun)
+        yield settled.outputs, time.perf_counter() - begun
+
+
+def resident_mb() -> float | None:
+    """Memory that this process takes, in megabytes: now (Linux), at its most (macOS), None where nobody tells."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return _peak_mb()
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _peak_mb() -> float | None:
+    try:
+        import resource  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1e3) / 1e6
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
