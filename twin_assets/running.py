@@ -18,6 +18,7 @@ from twin_assets.checks import REFUSED_VERDICT
 from twin_assets.definitions import LOCATION, build_definitions
 from twin_assets.errors import TwinError
 from twin_assets.home import Home
+from twin_assets.instance_errors import explained_config, explained_storage
 from twin_assets.models import Opener
 from twin_assets.progress import Progress, silent
 from twin_assets.resources import Clock
@@ -114,11 +115,14 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
     """The home's Dagster instance, for runs in this process.
 
     Raises:
-        TwinError: if it cannot be opened.
+        TwinError: if it cannot be opened, or not be written to.
     """
-    ref = InstanceRef.from_dir(str(home.dagster_path), overrides=NO_OUTPUT_FILES)
-    with dg.DagsterInstance.from_ref(ref) as instance:
-        yield instance
+    with explained_storage(home):
+        with explained_config(home):
+            ref = InstanceRef.from_dir(str(home.dagster_path), overrides=NO_OUTPUT_FILES)
+            opened = dg.DagsterInstance.from_ref(ref)
+        with opened as instance:
+            yield instance
 
 
 def bury(instance: dg.DagsterInstance, twin: Twin) -> None:

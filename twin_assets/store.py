@@ -187,7 +187,7 @@ def _open(path: Path, use: Callable[[pq.ParquetFile, dict[str, str]], T]) -> T |
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TwinError(
             f"{path}: not readable as a Parquet table ({str(error).splitlines()[0]})."
-            " Expected a table that this platform wrote: delete the file and materialize its window again."
+            " Expected a table that this platform wrote: delete the file and run the twin again, which makes it anew."
         ) from error
 
 

@@ -118,6 +118,8 @@ def play(twin: Twin, home: Home, wish: Wish, *, say: Say, bars: Bars) -> Demonst
     began = time.perf_counter()
     check_scenario(twin.spec)
     home.prepare()
+    with instance_of(home):
+        pass  # A home that Dagster cannot open is refused before the plant has run for nothing.
     with SqlHistorian.sqlite(home.historian_path) as historian:
         unit = resolve_units(twin.spec, historian)[0]
         script = agree(wish, twin.spec.name, fmu_sha256(twin.fmu_path), home, wall_clock())
