@@ -115,6 +115,8 @@ def test_what_is_no_cron_is_refused(cron: str) -> None:
         ({"name": "Pump"}, "a-z"),
         ({"model": {"fmu": "s3://bucket/pump.fmu"}}, "not a URI"),
         ({"model": {"fmu": "pump.fmu", "mode": "transient"}}, "not available in this version"),
+        ({"model": {"fmu": "pump.fmu", "isolation": "none"}}, "'process' or 'thread'"),
+        ({"model": {"fmu": "pump.fmu", "recycle_after": 0}}, "greater than 0"),
         ({"model": {"fmu": "pump.fmu", "step_s": 5, "max_settle_s": 5}}, "more than one step_s"),
         ({"units": "line_1"}, "the word discovered"),
         ({"units": [1]}, "the word discovered"),

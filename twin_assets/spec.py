@@ -5,7 +5,7 @@ Belongs here: the fields, their meaning, defaults and the rules among them. Read
 """
 
 from datetime import date, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -58,6 +58,9 @@ class Part(BaseModel):
 class ModelSpec(Part):
     """The simulation model and how it is evaluated."""
 
+    HOW_IT_RUNS: ClassVar[frozenset[str]] = frozenset({"timeout_s", "isolation", "recycle_after", "recycle_above_mb"})
+    """Fields that change no result, only how it is come by."""
+
     fmu: Annotated[Text, BeforeValidator(_fmu)] = Field(
         description="FMI 2.0 co-simulation FMU: a path beside twin.yaml"
     )
@@ -70,6 +73,25 @@ class ModelSpec(Part):
         1e-7, gt=0, lt=1e-2, description="settled when the estimated rest of the transient is below this, relative"
     )
     timeout_s: Number = Field(60.0, gt=0, description="wall-clock seconds after which one evaluation counts as hung")
+    isolation: Literal["process", "thread"] = Field(
+        "process",
+        description="process: the FMU runs in processes of its own, which may crash, hang, print and leak, and are"
+        " replaced. thread: it runs inside the run's process, one instance a worker, with the same results to the bit,"
+        " for FMUs that are trusted: a crash ends the whole run, a hanging evaluation is given up but cannot be"
+        " stopped, what it prints appears, what it leaks stays until the run ends",
+    )
+    recycle_after: int = Field(
+        10_000,
+        gt=0,
+        description="a worker process is replaced by a fresh one, between two batches, once it has evaluated so often:"
+        " before an FMU that leaks or wears out dies of it; results stay the same to the bit",
+    )
+    recycle_above_mb: Number = Field(
+        500.0,
+        gt=0,
+        description="a worker process is also replaced once its memory has grown by more than so many megabytes since"
+        " its FMU was ready (Linux, macOS)",
+    )
     parameters: dict[Name, Number] = Field(
         default_factory=dict, description="other FMU parameters set once, before initialization"
     )

@@ -17,8 +17,8 @@ from tests.simulation.conftest import MakeFmu
 from tests.simulation.tanks import ELEMENTS, OUTPUTS, Trouble, closed_form
 from twin_assets.model import Floats
 from twin_assets.simulation import FmuError, FmuModel, probe_restart
-from twin_assets.simulation.fmu_model import extracted
 from twin_assets.simulation.instance import Instance, InstanceError
+from twin_assets.simulation.setup import extracted
 
 GAINS = np.random.default_rng(5).uniform(0.2, 2.0, (5, 2))
 INPUTS = ("u", "n", "on", "mode")

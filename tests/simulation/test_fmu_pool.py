@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.simulation.conftest import MakeFmu
+from tests.simulation.tanks import OUTPUTS
 from tests.simulation.two_modes import Fault
 from twin_assets.model import EvaluationError, TolerantModel
 from twin_assets.simulation import FmuError, FmuModel
@@ -121,6 +122,18 @@ def test_threads_give_what_processes_give(make_fmu: MakeFmu, claims: dict[str, b
         found = [model.evaluate(rows, U).tobytes(), model.evaluate(rows[::-1], U).tobytes()]
     assert found == expected
     assert "fmu" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize(("version", "element"), [("2.0", "ModelExchange"), ("3.0", "CoSimulation")])
+def test_threads_run_other_fmus_as_well(make_tanks: MakeFmu, version: str, element: str) -> None:
+    """Two at a time, one integrated by a solver that calls back into Python: as a process by itself."""
+    path = make_tanks(version=version, interfaces=(element,))
+    names: dict[str, Any] = {"coefficients": ("gain[1]", "gain[2]"), "inputs": ("u",), "outputs": OUTPUTS}
+    gains = np.random.default_rng(5).uniform(0.2, 2.0, (9, 2))
+    with FmuModel(path, **names, workers=1) as model:
+        expected = model.evaluate(gains, U)
+    with FmuModel(path, **names, workers=2, isolation="thread") as model:
+        assert model.evaluate(gains, U).tobytes() == expected.tobytes()
 
 
 def test_threads_do_not_share_what_the_fmu_keeps(fmu: Path) -> None:

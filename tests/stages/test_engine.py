@@ -1,5 +1,6 @@
 """From a twin's folder to its model: the demonstration twin, whose FMU is really run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,18 @@ def test_model_speaks_the_names_of_the_spec(twin: Twin) -> None:
     assert answer.shape == (2, len(model.outputs))
     assert np.isfinite(answer).all()
     assert not np.array_equal(answer[0], answer[1])
+
+
+def test_where_the_fmu_runs_is_the_specs(twin: Twin) -> None:
+    """In threads of this process, in processes that are replaced after every batch: the same to the bit."""
+    rows = np.vstack([coefficients_of(twin.spec).initial] * 3) * [[1.0], [2.0], [3.0]]
+    inputs = np.array([1.0 if part.constant is None else part.constant for part in twin.spec.inputs])
+    found = []
+    for changes in ({}, {"isolation": "thread"}, {"recycle_after": 2}):
+        spec = twin.spec.model_copy(update={"model": twin.spec.model.model_copy(update=changes)})
+        with open_model(replace(twin, spec=spec), workers=1) as model:
+            found.append([model.evaluate(rows, inputs).tobytes() for _ in range(2)])
+    assert found[1:] == found[:1] * 2
 
 
 def test_settings_are_the_specs(twin: Twin) -> None:

@@ -7,9 +7,7 @@ not.
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -17,13 +15,14 @@ from typing import Literal, Self
 import numpy as np
 
 from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats
-from twin_assets.simulation.description import FmuDescription, FmuVariable, Interface, read_description
+from twin_assets.simulation.description import Interface, read_description
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.isolation import Isolation
 from twin_assets.simulation.job import BatchResult, RowError
 from twin_assets.simulation.messages import Failure, Restart, Setup
 from twin_assets.simulation.pool import Pool, PoolSettings, StartError
 from twin_assets.simulation.settle import SettleSettings
+from twin_assets.simulation.setup import extracted, setup_of
 
 
 class FmuModel:
@@ -91,12 +90,12 @@ class FmuModel:
         self._settings = PoolSettings(self.workers, timeout_s, isolation, recycle_after, recycle_above_mb)
         self._pool: Pool | None = None
         self._folder: Path | None = None
-        self._setup = _setup(
+        self._setup = setup_of(
             self.description,
-            coefficients=_coefficients(self.description, coefficients),
-            inputs=_settable(self.description, inputs, "input"),
-            outputs=tuple(_number(self.description, name, "output") for name in outputs),
-            parameters=_parameters(self.description, parameters or {}),
+            coefficients=coefficients,
+            inputs=inputs,
+            outputs=outputs,
+            parameters=parameters or {},
             reference=reference or {},
             settle=settle or SettleSettings(),
             restart=restart,
@@ -235,98 +234,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def extracted(path: Path, setup: Setup, folder: Path) -> Setup:
-    """The setup with the FMU extracted into a folder.
-
-    Raises:
-        FmuError: if the archive is damaged or the folder cannot be written.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise FmuError(
-            f"{path}: the FMU cannot be extracted to {folder} ({error}). Copy it again, or check the space left there."
-        ) from error
-    return replace(setup, folder=folder, library=folder / setup.library)
-
-
-def _setup(
-    description: FmuDescription,
-    *,
-    coefficients: tuple[FmuVariable, ...],
-    inputs: tuple[FmuVariable, ...],
-    outputs: tuple[FmuVariable, ...],
-    parameters: tuple[tuple[FmuVariable, float], ...],
-    reference: Mapping[str, float],
-    settle: SettleSettings,
-    restart: Restart | Literal["auto"],
-) -> Setup:
-    """What the workers are told; folder and library are still those inside the archive."""
-    changing = (*coefficients, *inputs)
-    can_roll_back = description.can_get_set_state and all(variable.tunable for variable in changing)
-    chosen: Restart = ("rollback" if can_roll_back else "reset") if restart == "auto" else restart
-    return Setup(
-        folder=Path(),
-        library=Path(description.library),
-        model_identifier=description.model_identifier,
-        guid=description.guid,
-        coefficients=coefficients,
-        inputs=inputs,
-        outputs=outputs,
-        parameters=parameters,
-        reference=tuple(float(reference.get(variable.name, variable.start or 0.0)) for variable in changing),
-        settle=settle,
-        start_time=description.start_time,
-        tolerance=description.tolerance,
-        can_vary_step=description.can_vary_step,
-        restart=chosen,
-        fmi_version=description.fmi_version,
-        interface=description.interface,
-        continuous_states=description.continuous_states,
-        event_indicators=description.event_indicators,
-        wants_completed_steps=description.wants_completed_steps,
-    )
-
-
-def _number(description: FmuDescription, name: str, role: str) -> FmuVariable:
-    variable = description.variable(name)
-    if not variable.number:
-        raise FmuError(f"{description.path}: the {role} '{name}' is of type {variable.type}; a number is expected.")
-    return variable
-
-
-def _settable(description: FmuDescription, names: tuple[str, ...], role: str) -> tuple[FmuVariable, ...]:
-    variables = tuple(_number(description, name, role) for name in names)
-    for variable in variables:
-        if not (variable.settable or variable.tunable):
-            raise FmuError(
-                f"{description.path}: the {role} '{variable.name}' cannot be set: it is a {variable.variability}"
-                f" {variable.causality}. Expected a parameter (tunable or fixed) or an input."
-            )
-    return variables
-
-
-def _coefficients(description: FmuDescription, names: tuple[str, ...]) -> tuple[FmuVariable, ...]:
-    variables = _settable(description, names, "coefficient")
-    for variable in variables:
-        if not variable.real:
-            raise FmuError(
-                f"{description.path}: the coefficient '{variable.name}' is of type {variable.type}, which has no values"
-                " between its values: the filter cannot move it. A real parameter is expected; set this one in"
-                " parameters."
-            )
-    return variables
-
-
-def _parameters(description: FmuDescription, values: Mapping[str, float]) -> tuple[tuple[FmuVariable, float], ...]:
-    pairs = tuple((description.variable(name), float(value)) for name, value in values.items())
-    for variable, _ in pairs:
-        if not variable.number or not variable.settable:
-            raise FmuError(
-                f"{description.path}: the parameter '{variable.name}' cannot be set: it is a {variable.variability}"
-                f" {variable.causality} of type {variable.type}. Expected a number that is settable before start."
-            )
-    return pairs

@@ -11,11 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from twin_assets.simulation.fmu_model import FmuModel, extracted
+from twin_assets.simulation.fmu_model import FmuModel
 from twin_assets.simulation.isolation import START_ALLOWANCE_S, WorkerLostError
 from twin_assets.simulation.messages import Batch, Restart, Setup
 from twin_assets.simulation.process import WorkerProcess
 from twin_assets.simulation.settle import Floats
+from twin_assets.simulation.setup import extracted
 
 DETOUR = 1e-2
 Status = Literal["exact", "inexact", "fails", "not offered"]

@@ -16,7 +16,7 @@ def open_model(twin: Twin, workers: int | None = None) -> FmuModel:
 
     Args:
         twin: its spec and where its FMU is.
-        workers: processes; one per core if None.
+        workers: processes (or threads: ``model.isolation``); one per core if None.
     """
     spec = twin.spec
     reference = {part.name: part.initial for part in spec.coefficients}
@@ -30,4 +30,7 @@ def open_model(twin: Twin, workers: int | None = None) -> FmuModel:
         settle=SettleSettings(spec.model.step_s, spec.model.max_settle_s, spec.model.tolerance),
         workers=workers,
         timeout_s=spec.model.timeout_s,
+        isolation=spec.model.isolation,
+        recycle_after=spec.model.recycle_after,
+        recycle_above_mb=spec.model.recycle_above_mb,
     )

@@ -156,7 +156,8 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
     What only people see (descriptions, limits), and what merely chooses when something runs, does not count.
     """
     parts: dict[str, object] = {
-        "model": spec.model.model_dump(mode="json", exclude={"fmu", "timeout_s"}),
+        # Nothing is said where a field has no value: fields that come to be leave the states of before valid.
+        "model": spec.model.model_dump(mode="json", exclude={"fmu", *spec.model.HOW_IT_RUNS}, exclude_none=True),
         "inputs": [part.model_dump(mode="json", include={"name", "constant"}) for part in spec.inputs],
         "coefficients": [
             part.model_dump(mode="json", exclude={"description", "limit", "unit"}) for part in spec.coefficients
