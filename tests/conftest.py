@@ -20,6 +20,7 @@ def _variable(  # noqa: PLR0913 - the attributes that the tests vary
     bounds: Bounds = (None, None),
     nominal: float | None = None,
     text: str = "",
+    initial: bool = False,
 ) -> FmuVariable:
     parameter = causality == "parameter"
     return FmuVariable(
@@ -34,7 +35,7 @@ def _variable(  # noqa: PLR0913 - the attributes that the tests vary
         max=bounds[1],
         nominal=nominal,
         description=text,
-        settable=parameter,
+        settable=parameter or initial,
         tunable=causality == "input" or (parameter and variability == "tunable"),
     )
 
@@ -62,7 +63,9 @@ def pump_fmu(tmp_path: Path) -> FmuDescription:
             ),
             _variable("leak", "parameter", "tunable", unit="m3/s", start=0.0, bounds=(0, None), nominal=1e-3),
             _variable("stages", "parameter", "fixed", kind="Integer", start=2.0, bounds=(1, 9)),
+            _variable("enabled_at_start", "parameter", "fixed", kind="Boolean", start=1.0),
             _variable("label", "parameter", "fixed", kind="String"),
+            _variable("level", "local", start=0.2, initial=True),
             _variable("weight", "parameter", "fixed", unit="kg", start=20),
             _variable("area", "calculatedParameter", "fixed", unit="m2"),
             _variable("gravity", "local", "constant", unit="m/s2", start=9.81),
@@ -72,6 +75,7 @@ def pump_fmu(tmp_path: Path) -> FmuDescription:
             _variable("running", "output", "discrete", kind="Boolean"),
             _variable("loss", "local", unit="W"),
             _variable("a b", "output"),
+            _variable("profile", "input", "discrete", kind="String"),
             _variable("port[1]", "output", text="pressure"),
         ),
         can_get_set_state=True,

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin_assets.errors import TwinError
+from twin_assets.first_run import FirstRun
 from twin_assets.new_twin import NewTwin, flow, render, scalar, write_twin
-from twin_assets.simulation import FmuDescription
+from twin_assets.simulation import FmuDescription, SettleSettings
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_check import check_against_fmu
 from twin_assets.spec_file import load_twin
@@ -42,7 +43,7 @@ def test_the_new_twin_fits_its_fmu(pump_fmu: FmuDescription, tmp_path: Path) -> 
 
 def test_numbers_are_the_fmus_where_it_has_them(pump_fmu: FmuDescription, tmp_path: Path) -> None:
     """Units, starts and bounds are taken; priors, drift and noise are guessed by the rules that the comments state."""
-    new = NewTwin("pump", ("north", "south"), date(2026, 2, 3), {"flow": 0.034})
+    new = NewTwin("pump", ("north", "south"), date(2026, 2, 3), FirstRun(values={"flow": 0.034}))
     write_twin(new, pump_fmu, chosen_of(pump_fmu), tmp_path)
     spec = load_twin("pump", tmp_path).spec
     wear, leak = spec.coefficients
@@ -51,9 +52,9 @@ def test_numbers_are_the_fmus_where_it_has_them(pump_fmu: FmuDescription, tmp_pa
     assert (wear.initial_std, wear.drift_std_per_sqrt_hour) == (0.05, 0.005), "half of initial; a tenth of that"
     assert (leak.initial, leak.bounds, leak.initial_std) == (0, (0, None), 5e-4), "half of nominal where start is 0"
     assert wear.description == "wear of the: impeller"
-    assert [(part.name, part.constant) for part in spec.inputs] == [("speed", 150)]
+    assert [(part.name, part.constant) for part in spec.inputs] == [("speed", 150), ("enabled", 1)]
     assert spec.measurements[0].noise_std == 3.4e-4, "1 % of the model's value"
-    assert [sensor.name for sensor in spec.virtual_sensors] == ["head", "torque", "port[1]"]
+    assert [sensor.name for sensor in spec.virtual_sensors] == ["head", "torque", "running", "port[1]"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_noise_is_guessed_from_what_is_known(
     """The model's value, else its nominal value, else 1; never 0."""
     variables = tuple(replace(v, nominal=nominal) if v.name == "flow" else v for v in pump_fmu.variables)
     description = replace(pump_fmu, variables=variables)
-    text = render(NewTwin("pump", values=values), description, chosen_of(description))
+    text = render(NewTwin("pump", run=FirstRun(values=values)), description, chosen_of(description))
     assert TwinSpec.model_validate(parse(text).data).measurements[0].noise_std == noise
 
 
@@ -85,8 +86,21 @@ def test_every_key_is_explained(pump_fmu: FmuDescription) -> None:
     for key in ("initial_std", "drift_std_per_sqrt_hour", "bounds", "limit", "noise_std", "valid_range", "stuck_after"):
         assert key in comments
     assert comments.count("Guessed") == 3
-    assert "enabled" in comments, "an input that is no real number is said to be left alone"
+    assert "only numbers can be told: profile" in comments, "an input that is no number is said to be left alone"
     assert max(len(line) for line in text.splitlines() if line.startswith("#")) <= 120
+
+
+def test_what_the_first_run_showed_is_written(pump_fmu: FmuDescription) -> None:
+    """The interface by which it settles and the steps that suit it; without news, comments with the defaults."""
+    run = FirstRun("model_exchange", SettleSettings(0.25, 900.0))
+    for new, expected in (
+        (NewTwin("pump", run=run), ("model_exchange", 0.25, 900.0)),
+        (NewTwin("pump"), (None, 2, 3600)),
+    ):
+        text = render(new, pump_fmu, chosen_of(pump_fmu))
+        model = TwinSpec.model_validate(parse(text).data).model
+        assert (model.interface, model.step_s, model.max_settle_s) == expected
+    assert "  # interface: co_simulation" in text
 
 
 def test_an_fmu_without_inputs_or_other_outputs_has_empty_sections(pump_fmu: FmuDescription) -> None:

@@ -50,10 +50,17 @@ def test_what_fits_is_silent(tmp_path: Path, pump_fmu: FmuDescription) -> None:
         ("unit: rad/s, constant: 150", "property: pump_speed"),
         (", unit: m3/s", ""),
         ("name: flow, unit: m3/s", 'name: "port[1]", unit: Pa'),
+        ("name: speed, unit: rad/s, constant: 150", "name: enabled, constant: 0"),
+        ("name: speed, unit: rad/s, constant: 150", "name: enabled"),
+        ("name: loss", "name: running"),
+        ("stages: 3", "enabled_at_start: 1, level: 0.5"),
     ],
 )
 def test_other_choices_fit_too(tmp_path: Path, pump_fmu: FmuDescription, old: str, new: str) -> None:
-    """Fixed parameters may be calibrated or be inputs; a unit may be left out, or given where the FMU has none."""
+    """Fixed parameters may be calibrated or be inputs; a unit may be left out, or given where the FMU has none.
+
+    Booleans are told and predicted; parameters hold start values of states, too.
+    """
     assert old in PUMP
     changed = PUMP.replace(old, new).replace("bounds: [0, 1]", "") if "weight" in new else PUMP.replace(old, new)
     check_against_fmu(pump(tmp_path, changed), pump_fmu)
@@ -76,13 +83,27 @@ def test_other_choices_fit_too(tmp_path: Path, pump_fmu: FmuDescription, old: st
         ("name: wear", "name: area", "6: coefficients 'area': found a fixed calculatedParameter of the FMU"),
         ("name: wear", "name: gravity", "6: coefficients 'gravity': found a constant local of the FMU"),
         ("name: wear", "name: label", "6: coefficients 'label': found a string fixed parameter of the FMU"),
-        ("name: speed, unit: rad/s", "name: enabled", "4: inputs 'enabled': found a boolean discrete input of the FMU"),
+        (
+            "name: wear",
+            "name: enabled",
+            "6: coefficients 'enabled': found a boolean discrete input of the FMU; expected a",
+        ),
+        ("name: speed, unit: rad/s", "name: profile", "4: inputs 'profile': found a string discrete input of the FMU"),
+        (
+            "name: speed, unit: rad/s, constant: 150",
+            "name: enabled, constant: 0.5",
+            "4: inputs 'enabled' constant: found 0.5; the FMU's Boolean takes 0 or 1.",
+        ),
+        (
+            "stages: 3",
+            "stages: 2.5",
+            "2: model parameters 'stages': found 2.5; the FMU's Integer takes a whole number.",
+        ),
         (
             "name: flow",
             "name: weight",
-            "8: measurements 'weight': found a fixed parameter of the FMU; expected a real out",
+            "8: measurements 'weight': found a fixed parameter of the FMU; expected an output",
         ),
-        ("name: loss", "name: running", "10: virtual_sensors 'running': found a boolean discrete output of the FMU"),
         (
             "unit: m3/s",
             "unit: l/s",
@@ -110,6 +131,13 @@ def test_a_misfit_is_told_with_its_line(
     text = PUMP.replace(old, new)
     (finding,) = findings(tmp_path, text.replace(", bounds: [0, 1]", "") if "initial" in new else text, pump_fmu)
     assert finding.startswith(expected)
+
+
+def test_what_has_no_values_in_between_is_no_coefficient(tmp_path: Path, pump_fmu: FmuDescription) -> None:
+    """The reason is told, and where its value belongs."""
+    text = PUMP.replace("wear", "stages").replace(", parameters: {stages: 3}", "")
+    (finding,) = findings(tmp_path, text, pump_fmu)
+    assert "There are no values between its values, so the filter cannot move it: set it in model param" in finding
 
 
 def test_all_misfits_are_told_at_once_in_the_order_of_the_lines(tmp_path: Path, pump_fmu: FmuDescription) -> None:

@@ -15,13 +15,13 @@ def names(chosen: Chosen) -> dict[str, list[str]]:
 
 
 def test_patterns_choose_and_the_rest_follows(pump_fmu: FmuDescription) -> None:
-    """Inputs become inputs; real outputs that are not measured become virtual sensors, where names allow it."""
+    """Inputs become inputs; outputs that are not measured become virtual sensors, if numbers with a fitting name."""
     assert names(choose(pump_fmu, Patterns(("*e*",), ("flow", "hea?")))) == {
-        "inputs": ["speed"],
-        "untold": ["enabled"],
+        "inputs": ["speed", "enabled"],
+        "untold": ["profile"],
         "coefficients": ["wear", "leak"],
         "measurements": ["flow", "head"],
-        "virtual_sensors": ["torque", "port[1]"],
+        "virtual_sensors": ["torque", "running", "port[1]"],
     }
 
 
@@ -34,7 +34,7 @@ def test_tunable_parameters_come_before_fixed_ones_and_inputs(pump_fmu: FmuDescr
 def test_an_unknown_input_may_be_calibrated(pump_fmu: FmuDescription) -> None:
     """Then it is no operating condition any more."""
     roles = names(choose(pump_fmu, Patterns(("speed",), ("flow",))))
-    assert (roles["coefficients"], roles["inputs"]) == (["speed"], [])
+    assert (roles["coefficients"], roles["inputs"]) == (["speed"], ["enabled"])
 
 
 def test_a_whole_name_means_itself_even_where_it_is_a_pattern(pump_fmu: FmuDescription) -> None:
@@ -46,7 +46,7 @@ def test_local_variables_serve_where_no_output_does(pump_fmu: FmuDescription) ->
     """Predicting everything means the outputs; a local variable is meant by its name; what is measured stays that."""
     assert names(choose(pump_fmu, Patterns(("wear",), ("flow",), ("loss",))))["virtual_sensors"] == ["loss"]
     chosen = choose(pump_fmu, Patterns(("wear",), ("flow",), ("*",)))
-    assert names(chosen)["virtual_sensors"] == ["head", "torque", "port[1]"]
+    assert names(chosen)["virtual_sensors"] == ["head", "torque", "running", "port[1]"]
 
 
 def test_without_patterns_the_candidates_are_listed(pump_fmu: FmuDescription) -> None:
@@ -61,7 +61,7 @@ def test_without_patterns_the_candidates_are_listed(pump_fmu: FmuDescription) ->
         "  inputs: speed",
     ]
     assert "--measure 'f*'" in lines[4]
-    assert lines[5:] == ["  outputs: flow, head, torque, port[1]", "  local: loss"]
+    assert lines[5:] == ["  outputs: flow, head, torque, running, port[1]", "  local: level, loss"]
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,14 @@ def test_without_patterns_the_candidates_are_listed(pump_fmu: FmuDescription) ->
         (Patterns(("wear", "area"), ("flow",)), "--calibrate 'area' matches none"),
         (Patterns(("label",), ("flow",)), "--calibrate 'label' matches none"),
         (Patterns(("wear",), ("flows*",)), "--measure 'flows*' matches none of the candidates. Nearest: flow"),
-        (Patterns(("wear",), ("running",)), "--measure 'running' matches none"),
+        (Patterns(("stages",), ("flow",)), "--calibrate 'stages' matches none"),
+        (Patterns(("enabled",), ("flow",)), "--calibrate 'enabled' matches none"),
+        (Patterns(("wear",), ("profile",)), "--measure 'profile' matches none"),
         (Patterns(("wear",), ("flow",), ("gravity",)), "--predict 'gravity' matches none"),
     ],
 )
 def test_a_pattern_that_matches_nothing_is_told(pump_fmu: FmuDescription, patterns: Patterns, message: str) -> None:
-    """Misspelt, calculated, text, truth values, constants: with the nearest name and the candidates."""
+    """Misspelt, calculated, text, no values in between, constant: with the nearest name and the candidates."""
     with pytest.raises(TwinError) as caught:
         choose(pump_fmu, patterns)
     assert message in str(caught.value)

@@ -8,16 +8,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from twin_assets.errors import TwinError
-from twin_assets.simulation import FmuDescription, FmuModel, FmuVariable
+from twin_assets.first_run import FirstRun
+from twin_assets.simulation import FmuDescription, FmuVariable, SettleSettings
 from twin_assets.spec_check import check_against_fmu
 from twin_assets.spec_file import TWIN_FILE, SpecError, load_twin, shown
 from twin_assets.spec_types import twin_name
@@ -41,13 +41,13 @@ class NewTwin:
         name: of the twin and its folder.
         units: physical machines; one named like the twin if empty.
         start: first day (UTC).
-        values: outputs at the FMU's start values (their unit), where known: what the noise is guessed from.
+        run: what the FMU does at its start values: noise is guessed from that, and steps are chosen by it.
     """
 
     name: str
     units: tuple[str, ...] = ()
     start: date = date(2020, 1, 1)
-    values: Mapping[str, float] | None = None
+    run: FirstRun = field(default_factory=FirstRun)
 
 
 def new_folder(name: str, twins_path: Path) -> Path:
@@ -63,18 +63,6 @@ def new_folder(name: str, twins_path: Path) -> Path:
     if folder.exists():
         raise TwinError(f"{shown(folder)}: is there already; choose another NAME, or remove it first.")
     return folder
-
-
-def values_at_start(description: FmuDescription, chosen: Chosen) -> dict[str, float]:
-    """What the model settles at with its start values: measurement -> value.
-
-    Raises:
-        TwinError: if the model cannot be run like that.
-    """
-    names = tuple(variable.name for variable in chosen.measurements)
-    with FmuModel(description.path, coefficients=(), inputs=(), outputs=names, workers=1) as model:
-        (row,) = model.evaluate(np.empty((1, 0)), np.empty(0))
-    return dict(zip(names, row.tolist(), strict=True))
 
 
 def write_twin(new: NewTwin, description: FmuDescription, chosen: Chosen, twins_path: Path) -> Path:
@@ -116,18 +104,23 @@ def render(new: NewTwin, description: FmuDescription, chosen: Chosen) -> str:
         autoescape=False,  # noqa: S701 - YAML, where every value goes through the filters below
     )
     environment.filters.update(scalar=scalar, flow=flow, comment=_comment, padded=_padded)
-    values = new.values or {}
+    run, usual = new.run, SettleSettings()
     return environment.get_template("twin.yaml.j2").render(
         name=new.name,
         title=description.model_name,
         fmu=description.path.name,
         tool=description.generation_tool,
+        fmi_version=description.fmi_version,
+        interfaces=description.interfaces,
+        interface=run.interface,
+        step_s=run.settle.step_s if run.settle.step_s != usual.step_s else None,
+        max_settle_s=run.settle.max_settle_s if run.settle.max_settle_s != usual.max_settle_s else None,
         units=new.units or (new.name,),
         start=new.start.isoformat(),
         inputs=[_input(variable) for variable in chosen.inputs],
         untold=[variable.name for variable in chosen.untold],
         coefficients=[_coefficient(variable) for variable in chosen.coefficients],
-        measurements=[_measurement(variable, values) for variable in chosen.measurements],
+        measurements=[_measurement(variable, run.values) for variable in chosen.measurements],
         virtual_sensors=[_entry(variable) for variable in chosen.virtual_sensors],
     )
 

@@ -62,10 +62,15 @@ class ModelSpec(Part):
     """Fields that change no result, only how it is come by."""
 
     fmu: Annotated[Text, BeforeValidator(_fmu)] = Field(
-        description="FMI 2.0 co-simulation FMU: a path beside twin.yaml"
+        description="FMU (FMI 2.0 or 3.0, co-simulation or model exchange): a path beside twin.yaml"
     )
     mode: Annotated[Literal["steady_state"], BeforeValidator(_mode)] = Field(
         "steady_state", description="steady_state: every prediction is the model's settled answer"
+    )
+    interface: Literal["co_simulation", "model_exchange"] | None = Field(
+        None,
+        description="co_simulation (the FMU's own solver) or model_exchange (solved by CVode); without it,"
+        " co-simulation where the FMU offers that",
     )
     step_s: Number = Field(2.0, gt=0, description="communication step while settling, simulated seconds")
     max_settle_s: Number = Field(3600.0, gt=0, description="give up settling after this many simulated seconds")
@@ -107,7 +112,7 @@ class ModelSpec(Part):
 class NamedPart(Part):
     """A section about one variable of the model."""
 
-    name: Name = Field(description="the FMU's variable")
+    name: Name = Field(description="the FMU's variable; of an array (FMI 3.0) an element, x[2] or x[1,3]: from 1")
 
 
 class Channel(NamedPart):
@@ -127,7 +132,9 @@ class Channel(NamedPart):
 class InputSpec(Channel):
     """An operating condition: measured (the default) or constant."""
 
-    constant: Number | None = Field(None, description="fixed value; without it the input is read from the historian")
+    constant: Number | None = Field(
+        None, description="fixed value (of a Boolean 0 or 1); without it the input is read from the historian"
+    )
     valid_range: Bounds = Field((None, None), description="values outside count as not measured")
     max_age: Duration = Field(timedelta(hours=1), description="how long the last good value holds")
 

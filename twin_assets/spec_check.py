@@ -23,11 +23,20 @@ def described(twin: Twin) -> FmuDescription:
         SpecError: if the FMU cannot be used, or listing every finding of ``check_against_fmu``.
     """
     try:
-        description = read_description(twin.fmu_path)
+        description = description_of(twin)
     except FmuError as error:
         raise SpecError([f"{twin.where('model', 'fmu')}: {error}"]) from error
     check_against_fmu(twin, description)
     return description
+
+
+def description_of(twin: Twin) -> FmuDescription:
+    """The description of the twin's FMU, run by the interface that twin.yaml names.
+
+    Raises:
+        FmuError: if the FMU cannot be used.
+    """
+    return read_description(twin.fmu_path, twin.spec.model.interface)
 
 
 def check_against_fmu(twin: Twin, description: FmuDescription) -> None:
@@ -44,21 +53,22 @@ def check_against_fmu(twin: Twin, description: FmuDescription) -> None:
 
 
 def can_be_set(variable: FmuVariable) -> bool:
-    """Whether the filter may infer it or a condition be told by it: a real parameter or input that may be set.
+    """Whether an operating condition may be told by it: a parameter or input with a number that may be set.
 
     Parameters of variability ``fixed`` are among them: they are set before initialization, which costs a cold start.
     """
-    return (
-        variable.type == "Real"
-        and variable.causality in {"input", "parameter"}
-        and (variable.settable or variable.tunable)
-    )
+    return variable.number and variable.causality in {"input", "parameter"} and (variable.settable or variable.tunable)
+
+
+def can_be_calibrated(variable: FmuVariable) -> bool:
+    """Whether the filter may infer it: what can be set, if it is real; nothing else has values between its values."""
+    return variable.real and can_be_set(variable)
 
 
 def can_be_read(variable: FmuVariable) -> bool:
-    """Whether it may be a measurement or a virtual sensor: real and computed by the model, so also a local variable."""
+    """Whether it may be a measurement or a virtual sensor: a number that the model computes, also a local variable."""
     changes = variable.variability in {"continuous", "discrete"}
-    return variable.type == "Real" and variable.causality in {"output", "local"} and changes
+    return variable.number and variable.causality in {"output", "local"} and changes
 
 
 def same_unit(one: str, other: str) -> bool:
@@ -76,10 +86,12 @@ class _Role:
 
 
 _ROLES = (
-    _Role("inputs", can_be_set, "a real input, or a real parameter that may be set"),
-    _Role("coefficients", can_be_set, "a real parameter that may be set (causality parameter, tunable or fixed)"),
-    _Role("measurements", can_be_read, "a real output, or a real local variable"),
-    _Role("virtual_sensors", can_be_read, "a real output, or a real local variable"),
+    _Role("inputs", can_be_set, "an input, or a parameter that may be set, with a number"),
+    _Role(
+        "coefficients", can_be_calibrated, "a real parameter that may be set (causality parameter, tunable or fixed)"
+    ),
+    _Role("measurements", can_be_read, "an output, or a local variable, with a number"),
+    _Role("virtual_sensors", can_be_read, "an output, or a local variable, with a number"),
 )
 
 
@@ -108,6 +120,8 @@ def _unknown(name: str, twin: str, variables: Variables, fits: Callable[[FmuVari
 def _unfit(variable: FmuVariable, role: _Role, variables: Variables) -> str:
     candidates = [other.name for other in variables.values() if role.fits(other)]
     found = f"found {kind(variable)} of the FMU; expected {role.wanted}."
+    if role.fits is can_be_calibrated and can_be_set(variable):
+        found += " There are no values between its values, so the filter cannot move it: set it in model parameters."
     if not candidates:
         return f"{found} The FMU has none: export it with one."
     return f"{found}{nearest_hint(variable.name, candidates)}"
@@ -116,10 +130,10 @@ def _unfit(variable: FmuVariable, role: _Role, variables: Variables) -> str:
 def kind(variable: FmuVariable) -> str:
     """``a tunable parameter``, ``a continuous output``, ``an integer input``: with its article."""
     words = [variable.variability, variable.causality]
-    if variable.type != "Real":
+    if not variable.real:
         words.insert(0, variable.type.lower())
     text = " ".join(words)
-    return f"{'an' if text[0] in 'aeiou' else 'a'} {text}"
+    return f"{'an' if text[0] in 'aeio' else 'a'} {text}"
 
 
 def _unit_conflicts(path: YamlPath, label: str, part: NamedPart, variable: FmuVariable) -> Iterator[Conflict]:
@@ -136,11 +150,19 @@ def _number_conflicts(path: YamlPath, label: str, part: NamedPart, variable: Fmu
     numbers: list[tuple[str, float | None]] = []
     if isinstance(part, InputSpec):
         numbers = [("constant", part.constant)]
+        yield from _kind_conflicts((*path, "constant"), f"{label} constant", part.constant, variable)
     elif isinstance(part, CoefficientSpec):
         low, high = part.bounds
         numbers = [("initial", part.initial), ("bounds", low), ("bounds", high)]
     for key, value in numbers:
         yield from _range_conflicts((*path, key), f"{label} {key}", value, variable)
+
+
+def _kind_conflicts(path: YamlPath, label: str, value: float | None, variable: FmuVariable) -> Iterator[Conflict]:
+    """A measured condition is rounded; a number that somebody writes is meant, or wrong."""
+    if value is not None and not variable.allows(value):
+        allowed = "0 or 1" if variable.type == "Boolean" else "a whole number"
+        yield Conflict(path, f"{label}: found {value:g}; the FMU's {variable.type} takes {allowed}.")
 
 
 def _range_conflicts(path: YamlPath, label: str, value: float | None, variable: FmuVariable) -> Iterator[Conflict]:
@@ -162,16 +184,20 @@ def _parameter_conflicts(spec: TwinSpec, variables: Variables) -> Iterator[Confl
             yield Conflict(path, f"{label}: {_unknown(name, spec.name, variables, _is_parameter)}")
         elif not _is_parameter(variable):
             hint = nearest_hint(name, [other.name for other in variables.values() if _is_parameter(other)])
-            message = f"{label}: found {kind(variable)} of the FMU; expected a parameter with a number that may be set."
+            message = f"{label}: found {kind(variable)} of the FMU; expected {_PARAMETER}."
             yield Conflict(path, f"{message}{hint}")
         elif name in taken:
             yield Conflict(path, f"{label}: is set twice, here and in {taken[name]}; keep one of them")
         else:
+            yield from _kind_conflicts(path, label, value, variable)
             yield from _range_conflicts(path, label, value, variable)
 
 
+_PARAMETER = "a parameter, or the start value of a state, with a number that may be set before initialization"
+
+
 def _is_parameter(variable: FmuVariable) -> bool:
-    return variable.causality == "parameter" and variable.settable and variable.type != "String"
+    return variable.number and variable.settable and variable.causality in {"parameter", "local", "output"}
 
 
 def _plain(unit: str) -> str:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from twin_assets.errors import TwinError
 from twin_assets.nearest import nearest_names
 from twin_assets.simulation import FmuDescription, FmuVariable
-from twin_assets.spec_check import can_be_read, can_be_set
+from twin_assets.spec_check import can_be_calibrated, can_be_read, can_be_set
 from twin_assets.spec_types import variable_name
 
 Variables = tuple[FmuVariable, ...]
@@ -32,7 +32,7 @@ class Chosen:
 
     Attributes:
         inputs: operating conditions.
-        untold: inputs that cannot be told, for they are no real numbers; they keep their start values.
+        untold: inputs that cannot be told, for they are no numbers; they keep their start values.
         coefficients: to calibrate.
         measurements: measured outputs.
         virtual_sensors: predicted outputs.
@@ -61,24 +61,24 @@ class _Role:
 def choose(description: FmuDescription, patterns: Patterns) -> Chosen:
     """Resolve the patterns against the FMU.
 
-    Without ``predict``, all real outputs that are not measured become virtual sensors. What is measured is no virtual
-    sensor, and what is calibrated no input.
+    Without ``predict``, all outputs that are not measured become virtual sensors, if they are numbers. What is measured
+    is no virtual sensor, and what is calibrated no input.
 
     Raises:
         TwinError: if nothing is to be calibrated or measured, or a pattern matches nothing; lists the candidates.
     """
     nameable = [variable for variable in description.variables if _nameable(variable)]
-    settable = [variable for variable in nameable if can_be_set(variable)]
     readable = [variable for variable in nameable if can_be_read(variable)]
-    inputs, outputs = _of(settable, "input"), _of(readable, "output")
-    parameters = _of(settable, "parameter")
+    inputs, outputs = _of([v for v in nameable if can_be_set(v)], "input"), _of(readable, "output")
+    real = [variable for variable in nameable if can_be_calibrated(variable)]
+    parameters = _of(real, "parameter")
     calibrate = _Role(
         "--calibrate",
         "which parameters are to be calibrated",
         (
             ("tunable", tuple(variable for variable in parameters if variable.tunable)),
             ("fixed before start (each run then starts cold)", tuple(v for v in parameters if not v.tunable)),
-            ("inputs", inputs),
+            ("inputs", _of(real, "input")),
         ),
     )
     measure = _Role(
@@ -135,7 +135,7 @@ def _matches(role: _Role, pattern: str) -> Variables:
 
 def _problems(role: _Role, patterns: tuple[str, ...], *, needed: bool) -> list[str]:
     if needed and not role.candidates:
-        return [f"{role.question}? The FMU offers none: real, with a name of letters, digits and _ . , ( ) [ ] -."]
+        return [f"{role.question}? The FMU offers none: a number, with a name of letters, digits and _ . , ( ) [ ] -."]
     if needed and not patterns:
         example = f"{role.option} '{role.candidates[0].name[0]}*'"
         expected = f"Expected {role.option} PATTERN (shell-style, repeatable), for example {example}"

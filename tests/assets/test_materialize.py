@@ -205,6 +205,7 @@ def test_the_fmu_is_known_by_its_bytes(line: Line) -> None:
     assert event.materialization.tags is not None
     assert event.materialization.tags["dagster/data_version"] == metadata["sha256"].value
     assert metadata["fmi_version"].value == "2.0"
+    assert metadata["interface"].value == "co_simulation"
     assert "linux64" in str(metadata["platforms"].value)
     rows = str(metadata["variables"].value).splitlines()
     assert rows[2].startswith("| measurement | Roller3_w |")

@@ -62,6 +62,7 @@ def test_check_runs_the_model_and_says_what_can_be_told_apart(capsys: pytest.Cap
     code, output, error = run(capsys, "line")
     assert (code, error) == (0, "")
     assert output.startswith("line: holds")
+    assert "(FMI 2.0 co-simulation, exported by" in output
     assert "Restart: each run rolls back to a settled state (tried: rollback exact, reset exact" in output
     assert "with web_speed_setpoint = 1" in output, "a measured input takes the FMU's start value"
     assert re.search(r"S4_Tension_N *│ measurement *│ N *│ *10\d", output)
@@ -75,7 +76,8 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     code, output, _ = run(capsys, "line", "--json", "--quiet")
     (line,) = json.loads(output)["twins"]
     assert code == 0
-    assert (line["ok"], len(line["warnings"]), line["fmu"]["fmi_version"]) == (True, 2, "2.0")
+    assert (line["ok"], len(line["warnings"])) == (True, 2)
+    assert (line["fmu"]["fmi_version"], line["fmu"]["interface"]) == ("2.0", "co_simulation")
     assert (line["restart"]["used"], line["restart"]["rollback"]["status"]) == ("rollback", "exact")
     assert [output["role"] for output in line["outputs"]] == ["measurement", "virtual sensor"]
     assert line["outputs"][1]["unit"] == "N.m", "the FMU's unit where twin.yaml gives none"
@@ -144,6 +146,15 @@ def test_a_model_that_fails_at_the_prior_is_a_finding(twins: Path, capsys: pytes
     code, output, _ = run(capsys, "line")
     assert code == 1
     assert re.search(r"twins/line/twin.yaml:5: .*not settled.*Coefficients: b1=0.00", output)
+
+
+def test_an_interface_that_the_fmu_does_not_offer_is_a_finding(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the line of the FMU and what it offers; also where only its variables are asked for."""
+    write(twins, LINE.replace("step_s: 2,", "interface: model_exchange,"))
+    for arguments in (("line",), ("line", "--variables")):
+        code, output, error = run(capsys, *arguments)
+        assert code == 1
+        assert "this FMU cannot be run by model_exchange on this machine; found co_simulation" in output + error
 
 
 def test_a_fixed_coefficient_is_a_warning(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,8 @@ class Tanks:
         more: further attributes of the interfaces.
         size: start value of the structural parameter (FMI 3.0).
         gains: start values of the gains (FMI 3.0), as a list of XML.
-        guid: ties the description to its binary; the FMI 3.0 binary refuses "none".
+        guid: ties the description to its binary; that of FMI 3.0 refuses "none", that of FMI 2.0 refuses to solve
+            "unlicensed" by itself.
     """
 
     version: str = "2.0"

@@ -4,8 +4,8 @@ import dagster as dg
 
 from twin_assets.assets.metadata import markdown_table
 from twin_assets.resources import mended_by_users
-from twin_assets.simulation import FmuDescription, fmu_sha256, read_description
-from twin_assets.spec_check import check_against_fmu
+from twin_assets.simulation import FmuDescription, fmu_sha256
+from twin_assets.spec_check import check_against_fmu, description_of
 from twin_assets.spec_file import Twin
 
 FMU = "fmu"
@@ -25,7 +25,7 @@ def fmu_asset(twin: Twin) -> dg.AssetsDefinition:
     )
     def fmu() -> dg.MaterializeResult[None]:
         with mended_by_users():
-            description = read_description(twin.fmu_path)
+            description = description_of(twin)
             check_against_fmu(twin, description)
             digest = fmu_sha256(twin.fmu_path)
         return dg.MaterializeResult(
@@ -36,6 +36,7 @@ def fmu_asset(twin: Twin) -> dg.AssetsDefinition:
                 "bytes": twin.fmu_path.stat().st_size,
                 "model": description.model_name,
                 "fmi_version": description.fmi_version,
+                "interface": description.interface,
                 "platforms": ", ".join(description.platforms),
                 "generation_tool": description.generation_tool or "not said",
                 "keeps_state": description.can_get_set_state,

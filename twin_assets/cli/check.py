@@ -16,8 +16,9 @@ from twin_assets.cli.check_tables import print_report, print_variables
 from twin_assets.errors import TwinError
 from twin_assets.estimation.combinations import Combination
 from twin_assets.home import Home, home_from, twins_path_from
-from twin_assets.simulation import FmuDescription, RestartReport, fmu_sha256, read_description
+from twin_assets.simulation import FmuDescription, RestartReport, fmu_sha256
 from twin_assets.spec import TwinSpec
+from twin_assets.spec_check import description_of
 from twin_assets.spec_file import Twin, load_twin, shown, twin_names
 from twin_assets.stages.conditions import Conditions
 
@@ -54,7 +55,7 @@ def _checked(name: str, twins_path: Path, home: Home, *, quiet: bool) -> Report:
 
 
 def _show_variables(twins: list[Twin], *, as_json: bool) -> None:
-    described = [(twin, read_description(twin.fmu_path)) for twin in twins]
+    described = [(twin, description_of(twin)) for twin in twins]
     if as_json:
         click.echo(json.dumps({"twins": [variables_json(twin, fmu) for twin, fmu in described]}, indent=2))
         return
@@ -114,6 +115,7 @@ def _fmu_json(description: FmuDescription) -> dict[str, Any]:
         "sha256": fmu_sha256(description.path),
         "model": description.model_name,
         "fmi_version": description.fmi_version,
+        "interface": description.interface,
         "generation_tool": description.generation_tool,
         "platforms": list(description.platforms),
     }

@@ -92,7 +92,8 @@ def _outputs(values: dict[str, Any]) -> Table:
 def _fmu_line(fmu: dict[str, Any]) -> str:
     tool = f", exported by {fmu['generation_tool']}" if fmu["generation_tool"] else ""
     platforms = ", ".join(fmu["platforms"])
-    return f"{fmu['file']} (FMI {fmu['fmi_version']}{tool}; {platforms}; SHA-256 {fmu['sha256'][:12]}…)"
+    interface = fmu["interface"].replace("_", " ").replace("co simulation", "co-simulation")
+    return f"{fmu['file']} (FMI {fmu['fmi_version']} {interface}{tool}; {platforms}; SHA-256 {fmu['sha256'][:12]}…)"
 
 
 def _restart_line(restart: dict[str, Any]) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from twin_assets.errors import TwinError
+from twin_assets.first_run import FirstRun, first_run
 from twin_assets.home import twins_path_from
-from twin_assets.new_twin import NewTwin, new_folder, values_at_start, write_twin
-from twin_assets.simulation import FmuDescription, read_description
+from twin_assets.new_twin import NewTwin, new_folder, write_twin
+from twin_assets.simulation import read_description
 from twin_assets.spec_file import shown
 from twin_assets.variable_choice import Chosen, Patterns, choose
 
@@ -28,7 +28,7 @@ EPILOG = "A PATTERN is shell-style and in quotes: --calibrate 'b*' --measure 'Ro
     "--calibrate", multiple=True, metavar="PATTERN", help="Parameters to calibrate; tunable ones are looked at first."
 )
 @click.option("--measure", multiple=True, metavar="PATTERN", help="Outputs that are measured.")
-@click.option("--predict", multiple=True, metavar="PATTERN", help="Virtual sensors (default: all other real outputs).")
+@click.option("--predict", multiple=True, metavar="PATTERN", help="Virtual sensors (default: all other outputs).")
 @click.option("--unit", "units", multiple=True, metavar="UNIT", help="A physical machine (default: one named NAME).")
 @click.option(
     "--start",
@@ -54,18 +54,19 @@ def command(
     description = read_description(fmu)
     chosen = choose(description, Patterns(calibrate, measure, predict))
     day = start.date() if start else date(2020, 1, 1)
-    new = NewTwin(name, units, day, _values(description, chosen))
-    path = write_twin(new, description, chosen, twins_path)
+    run = first_run(description, chosen)
+    _tell(run)
+    path = write_twin(NewTwin(name, units, day, run), description, chosen, twins_path)
     click.echo(_summary(name, path, chosen))
 
 
-def _values(description: FmuDescription, chosen: Chosen) -> dict[str, float]:
-    try:
-        return values_at_start(description, chosen)
-    except TwinError as error:
-        # The file is still worth writing: what to mend may be in it.
-        click.echo(f"Warning: noise_std is guessed from less, for the model does not run: {error}", err=True)
-        return {}
+def _tell(run: FirstRun) -> None:
+    """What did not go as usual; the file is still worth writing, and what to mend may be in it."""
+    if run.interface:
+        what = f"interface: {run.interface} is written, for by co-simulation the model does not settle"
+        click.echo(f"Note: {what}: {run.problem}", err=True)
+    elif run.problem:
+        click.echo(f"Warning: noise_std is guessed from less, for the model does not run: {run.problem}", err=True)
 
 
 def _summary(name: str, path: Path, chosen: Chosen) -> str:

@@ -1,6 +1,13 @@
 """Running FMUs: the only importers of fmpy."""
 
-from twin_assets.simulation.description import FmuDescription, FmuVariable, fmu_sha256, nearest, read_description
+from twin_assets.simulation.description import (
+    FmuDescription,
+    FmuVariable,
+    Interface,
+    fmu_sha256,
+    nearest,
+    read_description,
+)
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.fmu_model import FmuModel
 from twin_assets.simulation.probe import RestartOutcome, RestartReport, probe_restart
@@ -11,6 +18,7 @@ __all__ = [
     "FmuError",
     "FmuModel",
     "FmuVariable",
+    "Interface",
     "RestartOutcome",
     "RestartReport",
     "SettleSettings",

@@ -33,4 +33,5 @@ def open_model(twin: Twin, workers: int | None = None) -> FmuModel:
         isolation=spec.model.isolation,
         recycle_after=spec.model.recycle_after,
         recycle_above_mb=spec.model.recycle_above_mb,
+        interface=spec.model.interface,
     )
