@@ -40,6 +40,7 @@ lint: $(VENV)/.developer ## ruff (all rules) and mypy (strict)
 bench: $(VENV)/.developer ## print the numbers
 	$(BIN)/python benchmarks/demo_numbers.py
 	$(BIN)/python benchmarks/demo_honesty.py --seeds 20
+	$(BIN)/python benchmarks/honesty.py
 
 fmu: $(VENV)/.developer ## rebuild the demonstration twin's FMU for all platforms
 	$(BIN)/python twins/web_line/model/build.py
