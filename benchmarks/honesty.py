@@ -119,9 +119,9 @@ def report(seeds: int) -> Iterable[str]:
     yield table(("problem", "level", "coefficients / data", *heads), nist_rows(start=2))
     yield "## Plants whose truth is drawn as the filter believes it to be\n"
     yield (
-        f"{seeds} seeds of {PLANTS[0].steps} steps, one in ten measurements missing; in parentheses the 95 % bounds\n"
-        "of chi-square. NEES per coefficient, averaged over the seeds at each step; NIS per measurement; how often the\n"
-        "95 % intervals held the truth. What is left at bounds: twin_assets/estimation/README.md.\n"
+        f"{seeds} seeds of {PLANTS[0].steps} steps, one in ten measurements missing. NEES per coefficient, averaged\n"
+        "over the seeds at each step, and NIS per measurement, with the 95 % bounds of chi-square; then how often the\n"
+        "95 % intervals held the truth. What is left at bounds: [estimation](../twin_assets/estimation/README.md).\n"
     )
     columns = ("coefficients / measured / virtual", "NEES", "NIS", "held, coefficients", "held, virtual sensors")
     yield table(("plant", *columns), plant_rows(seeds))

@@ -57,7 +57,7 @@ def test_nis_is_chi_square(plant: Plant) -> None:
 
 @pytest.mark.slow
 def test_nis_between_two_bounds_errs_to_the_safe_side() -> None:
-    """In a range so narrow that both bounds are felt the filter expects innovations a little too wide, never too narrow.
+    """In a range so narrow that both bounds are felt, innovations are expected a little too wide, not too narrow.
 
     It takes in the 97.5 % quantile of the reflected walk, and does not know that the far bound reflects too.
     """
