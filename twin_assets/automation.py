@@ -108,8 +108,8 @@ def build_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
     """Starts a run when new, late or corrected telemetry has arrived, over the windows that it affects.
 
     While a run of the twin is at work, or on its way, nothing is started: that run, or the next look, covers the news.
-    What is asked for is named by the newest arrival and the observations made so far, so a run that failed is not
-    started again and again: it is when more arrives, by the schedule, or by hand.
+    What is asked for is named by the newest arrival, twin.yaml, the FMU and the observations made so far, so a run that
+    failed is not started again and again: it is when more arrives, by the schedule, or by hand.
     """
     spec, grid = twin.spec, WindowGrid.of(twin.spec)
 
@@ -127,10 +127,11 @@ def build_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
     ) -> dg.RunRequest | dg.SkipReason:
         if _is_busy(context.instance, spec, home):
             return dg.SkipReason(BUSY)
-        windows = new_windows(historian, bench.store, spec, grid, bench.now, fmu_sha256(twin.fmu_path))
+        fmu = fmu_sha256(twin.fmu_path)
+        windows = new_windows(historian, bench.store, spec, grid, bench.now, fmu)
         if not windows:
             return dg.SkipReason(NOTHING_NEW)
-        return dg.RunRequest(run_key=_news(historian, bench, spec, windows), tags=range_tags(windows))
+        return dg.RunRequest(run_key=_news(historian, bench, spec, windows, fmu), tags=range_tags(windows))
 
     return sensor
 
@@ -143,13 +144,17 @@ def _is_busy(instance: dg.DagsterInstance, spec: TwinSpec, home: Home | None) ->
     return instance.get_runs_count(soon) > 0
 
 
-def _news(historian: Historian, bench: Workbench, spec: TwinSpec, windows: Sequence[Window]) -> str:
-    """Names what a run would find: where the historian stands, what these windows hold, why they were refused."""
+def _news(historian: Historian, bench: Workbench, spec: TwinSpec, windows: Sequence[Window], fmu: str) -> str:
+    """Names what a run would find: where the historian stands, what these windows hold, why they were refused, by what.
+
+    Another FMU or twin.yaml is other news, though not a sample has arrived since.
+    """
     arrived = historian.arrivals(resolve_units(spec, historian), channel_properties(spec)).cursor
     made = [
         bench.store.metadata(spec.name, stage, window.key) or {}
         for window in windows
         for stage in (OBSERVATIONS, REFUSED)
     ]
-    digest = hashlib.sha256(" ".join(found.get(CONTENT, "") for found in made).encode()).hexdigest()
+    parts = (spec.model_dump_json(), fmu, *(found.get(CONTENT, "") for found in made))
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     return f"{windows[0].key}..{windows[-1].key} {arrived} {digest[:16]}"

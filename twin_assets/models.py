@@ -1,16 +1,28 @@
-"""The models of one run: each twin's worker processes are started when first needed, and ended with the run."""
+"""The models of one run: each twin's worker processes are started when first needed, and ended with the run.
+
+A run computes with one FMU from beginning to end: the file as it was when the run first asked for it. Whoever replaces
+it meanwhile is not noticed where it is loaded already, and ends the run where it is not.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import Protocol, Self
 
+from twin_assets.errors import TwinError
 from twin_assets.model import Floats, PredictiveModel
+from twin_assets.simulation import FmuReplacedError, fmu_sha256
 from twin_assets.spec_file import Twin
 
 
 class RunningModel(PredictiveModel, Protocol):
-    """A model that counts what it runs, as FmuModel does."""
+    """A model that counts what it runs and says what it was loaded from, as FmuModel does."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file that it was loaded from, hex."""
+        ...
 
     @property
     def model_runs(self) -> int:
@@ -34,8 +46,18 @@ class LazyModel:
         self.coefficients = tuple(part.name for part in spec.coefficients)
         self.inputs = tuple(part.name for part in spec.inputs)
         self.outputs = tuple(part.name for part in (*spec.measurements, *spec.virtual_sensors))
+        self._path = twin.fmu_path
         self._open_now = open_now
         self._model: RunningModel | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the FMU as it is when this is first asked, hex; nothing is ever evaluated with another one.
+
+        Raises:
+            FmuError: if the file cannot be read.
+        """
+        return fmu_sha256(self._path)
 
     @property
     def model_runs(self) -> int:
@@ -48,10 +70,42 @@ class LazyModel:
         return self._model.model_seconds if self._model else 0.0
 
     def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
-        """See PredictiveModel."""
+        """See PredictiveModel.
+
+        Raises:
+            FmuReplacedError: if the FMU was replaced since the run first asked for it.
+        """
+        return self._opened.evaluate(coefficients, inputs)
+
+    @property
+    def _opened(self) -> RunningModel:
         if self._model is None:
-            self._model = self._open_now()
-        return self._model.evaluate(coefficients, inputs)
+            expected, model = self.sha256, self._open_now()
+            if model.sha256 != expected:
+                raise FmuReplacedError(self._path, expected, model.sha256)
+            self._model = model
+        return self._model
+
+
+class ClosedModel:
+    """A model of which only the names are known; whoever asks it for more is told why not.
+
+    Args:
+        model: has the names.
+        reason: for people.
+    """
+
+    def __init__(self, model: PredictiveModel, reason: str) -> None:
+        self.coefficients, self.inputs, self.outputs = model.coefficients, model.inputs, model.outputs
+        self._reason = reason
+
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:  # noqa: ARG002 - PredictiveModel's signature
+        """See PredictiveModel.
+
+        Raises:
+            TwinError: always.
+        """
+        raise TwinError(self._reason)
 
 
 class Models:

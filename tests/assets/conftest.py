@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from twin_assets.definitions import build_definitions
 from twin_assets.historian import SqlHistorian
 from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
+from twin_assets.simulation import fmu_sha256
 from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.live import pending_windows
 from twin_assets.stages.publish import published_properties
@@ -59,6 +61,7 @@ class LineModel:
     def __init__(self) -> None:
         self.model_runs, self.model_seconds, self.opened = 0, 0.0, 0
         self.fails_at_speed = np.inf
+        self.sha256 = ""
 
     def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
         """See PredictiveModel."""
@@ -105,12 +108,13 @@ class Line:
         """The home's store."""
         return Store(self.home.store_path)
 
-    def opener(self, _twin: Twin, _workers: int | None = None) -> Any:  # noqa: ANN401 - a context manager of the model
+    def opener(self, twin: Twin, _workers: int | None = None) -> Any:  # noqa: ANN401 - a context manager of the model
         """Opens the model."""
 
         @contextmanager
         def opened() -> Iterator[LineModel]:
             self.model.opened += 1
+            self.model.sha256 = fmu_sha256(twin.fmu_path)
             yield self.model
 
         return opened()
@@ -157,9 +161,15 @@ class Line:
 
     def pending(self) -> list[str]:
         """Keys of the windows with something to do."""
+        fmu = fmu_sha256(self.twin.fmu_path)
         with self.historian() as historian:
-            found = pending_windows(historian, self.store, self.twin.spec, self.grid, self.now)
+            found = pending_windows(historian, self.store, self.twin.spec, self.grid, self.now, fmu)
         return [window.key for window in found]
+
+    def replace_fmu(self, build: str) -> None:
+        """Put another build of the FMU in its place, as a user copies one there."""
+        with zipfile.ZipFile(self.twin.fmu_path, "a") as archive:
+            archive.writestr(f"resources/{build}.txt", build)
 
     def tables(self) -> dict[str, str]:
         """Digest of every file that the store keeps, by its path."""
@@ -200,6 +210,14 @@ def make_line(tmp_path: Path) -> MakeLine:
     """Makes lines, each on a home of its own."""
     count = iter(range(100))
     return lambda replaced=None: built(tmp_path / f"line{next(count)}", replaced or {})
+
+
+@pytest.fixture
+def own_fmu(make_line: MakeLine, tmp_path: Path) -> Line:
+    """A line with an FMU of its own, which may be replaced."""
+    fmu = tmp_path / "line.fmu"
+    shutil.copy(FMU, fmu)
+    return make_line({str(FMU): str(fmu)})
 
 
 @pytest.fixture

@@ -117,6 +117,23 @@ def test_the_same_news_has_the_same_key(line: Line, record: Record, instance: dg
     assert third.run_key != first.run_key
 
 
+def test_another_fmu_is_other_news(own_fmu: Line, record: Record, instance: dg.DagsterInstance) -> None:
+    """Each time the FMU is replaced a run is asked for under another key, though no sample has arrived in between."""
+    line = own_fmu
+    line.write(record("2026-01-01", "2026-01-02"))
+    line.materialize("2026-01-01", "2026-01-01")
+    assert "Nothing new" in str(look(line, instance))
+    keys = []
+    for build in ("second", "third"):
+        line.replace_fmu(build)
+        request = look(line, instance)
+        assert windows(request) == ("2026-01-01", "2026-01-01")
+        assert isinstance(request, dg.RunRequest)
+        keys.append(request.run_key)
+        line.materialize("2026-01-01", "2026-01-01")
+    assert keys[0] != keys[1]
+
+
 def test_time_that_passed_is_news(line: Line, record: Record, instance: dg.DagsterInstance) -> None:
     """An observation that was still open at the last run asks for another when it is complete, without new samples."""
     line.now = pd.Timestamp("2026-01-05T03:00", tz="UTC")

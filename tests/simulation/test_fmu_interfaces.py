@@ -49,7 +49,7 @@ class Loaded:
 def loaded(model: FmuModel) -> Iterator[Loaded]:
     """Load a model's FMU into this process."""
     with tempfile.TemporaryDirectory() as folder:
-        instance = Instance(extracted(model.path, model.setup, Path(folder)))
+        instance = Instance(extracted(model.path, model.setup, Path(folder), model.sha256))
         yield Loaded(instance)
         instance.close()
 
@@ -190,8 +190,9 @@ def test_a_model_that_fails_while_it_is_integrated_is_reported(
 def test_a_model_that_the_solver_gives_up_on_is_reported(make_tanks: MakeFmu) -> None:
     """A time constant of zero: the solver finds no step, and says why."""
     path = make_tanks(interfaces=("ModelExchange",))
+    model = tanks(path, parameters={"tau[1]": 0.0})
     with pytest.raises(InstanceError, match=r"CVode gave up after .* simulated s: .+"):
-        Instance(extracted(path, tanks(path, parameters={"tau[1]": 0.0}).setup, path.parent))
+        Instance(extracted(path, model.setup, path.parent, model.sha256))
 
 
 def test_a_co_simulation_that_ends_itself_is_reported(make_tanks: MakeFmu) -> None:

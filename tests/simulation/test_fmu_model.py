@@ -1,10 +1,12 @@
 """FMUs as predictive models: right answers, and the same ones whatever ran before and wherever."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from tests.simulation.conftest import MakeFmu
 from tests.simulation.two_modes import SUFFIX, Fault, TwoModes
 from twin_assets.model import EvaluationError, Floats, PredictiveModel
-from twin_assets.simulation import FmuError, FmuModel, SettleSettings
+from twin_assets.simulation import FmuError, FmuModel, FmuReplacedError, SettleSettings, fmu_sha256
 from twin_assets.simulation.process import WorkerProcess
 
 U = np.array([2.0])
@@ -169,6 +171,35 @@ def test_a_damaged_binary_is_refused_when_it_is_extracted(fmu: Path, tmp_path: P
     with pytest.raises(FmuError, match=r"cannot be extracted.*Bad CRC"), two_modes(path):
         pass
     assert extracted_folders() == before
+
+
+@pytest.mark.parametrize("way", ["renamed", "written over"])
+def test_what_is_loaded_is_what_was_described(fmu: Path, tmp_path: Path, way: str) -> None:
+    """A file that is replaced between reading its description and loading it is refused, whichever way it was done.
+
+    Its successor is then loaded under its own hash; what an open model was extracted from does not change any more.
+    """
+    path, other = tmp_path / "model.fmu", tmp_path / "other.fmu"
+    shutil.copy(fmu, path)
+    model = two_modes(path)
+    assert model.sha256 == fmu_sha256(fmu)
+    shutil.copy(fmu, other)
+    with zipfile.ZipFile(other, "a") as archive:
+        archive.writestr("resources/note.txt", "another build")
+    if way == "renamed":
+        other.rename(path)
+    else:
+        shutil.copyfile(other, path)
+    before = extracted_folders()
+    with pytest.raises(FmuReplacedError, match="was replaced in between") as caught, model:
+        pass
+    assert fmu_sha256(fmu)[:12] in str(caught.value)
+    assert fmu_sha256(path)[:12] in str(caught.value)
+    assert extracted_folders() == before
+    with two_modes(path, workers=1) as loaded:
+        path.unlink()
+        assert loaded.sha256 != model.sha256
+        assert np.isfinite(loaded.evaluate(ROWS, U)).all()
 
 
 def test_a_library_that_cannot_be_loaded_is_an_error_with_the_reason(make_fmu: MakeFmu) -> None:

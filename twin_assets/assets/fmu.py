@@ -3,8 +3,9 @@
 import dagster as dg
 
 from twin_assets.assets.metadata import markdown_table
+from twin_assets.models import Models
 from twin_assets.resources import mended_by_users
-from twin_assets.simulation import FmuDescription, fmu_sha256
+from twin_assets.simulation import FmuDescription
 from twin_assets.spec_check import check_against_fmu, description_of
 from twin_assets.spec_file import Twin
 
@@ -23,11 +24,11 @@ def fmu_asset(twin: Twin) -> dg.AssetsDefinition:
         kinds={"fmi"},
         description=f"The simulation model `{spec.model.fmu}`, held against twin.yaml.",
     )
-    def fmu() -> dg.MaterializeResult[None]:
+    def fmu(models: dg.ResourceParam[Models]) -> dg.MaterializeResult[None]:
         with mended_by_users():
+            digest = models.of(twin).sha256
             description = description_of(twin)
             check_against_fmu(twin, description)
-            digest = fmu_sha256(twin.fmu_path)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(digest),
             metadata={

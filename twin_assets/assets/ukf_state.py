@@ -8,7 +8,6 @@ from twin_assets.assets.metadata import numbers
 from twin_assets.assets.windowed import Made, Steps, Tables, windowed_asset
 from twin_assets.models import Models
 from twin_assets.resources import Workbench
-from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE
@@ -51,7 +50,7 @@ def ukf_state_asset(twin: Twin) -> dg.AssetsDefinition:
                 spec,
                 model,
                 tables.read(OBSERVATIONS, window),
-                fmu_sha256=fmu_sha256(twin.fmu_path),
+                fmu_sha256=model.sha256,
                 existing=load(bench.store, spec.name, UKF_STATE, window.key),
                 previous=previous_state(bench.store, spec, window),
                 progress=steps,

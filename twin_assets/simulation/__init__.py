@@ -8,7 +8,7 @@ from twin_assets.simulation.description import (
     nearest,
     read_description,
 )
-from twin_assets.simulation.errors import FmuError
+from twin_assets.simulation.errors import FmuError, FmuReplacedError
 from twin_assets.simulation.fmu_model import FmuModel
 from twin_assets.simulation.probe import RestartOutcome, RestartReport, probe_restart
 from twin_assets.simulation.settle import SettleSettings
@@ -17,6 +17,7 @@ __all__ = [
     "FmuDescription",
     "FmuError",
     "FmuModel",
+    "FmuReplacedError",
     "FmuVariable",
     "Interface",
     "RestartOutcome",

@@ -15,7 +15,7 @@ from typing import Literal, Self
 import numpy as np
 
 from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats
-from twin_assets.simulation.description import Interface, read_description
+from twin_assets.simulation.description import Interface, fmu_sha256, read_description
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.isolation import Isolation
 from twin_assets.simulation.job import BatchResult, RowError
@@ -49,6 +49,7 @@ class FmuModel:
         interface: what the FMU is run by; by default co-simulation where it offers that, else model exchange.
 
     Attributes:
+        sha256: of the FMU's file, hex; what is loaded is of exactly these bytes.
         model_runs: rows evaluated so far, and failed tries. Each further worker's own run of row 0 is not counted.
         model_seconds: wall time that evaluations took inside the workers, summed over them.
 
@@ -75,6 +76,7 @@ class FmuModel:
         interface: Interface | None = None,
     ) -> None:
         self.path = path
+        self.sha256 = fmu_sha256(path)
         self.description = read_description(path, interface)
         self.coefficients, self.inputs, self.outputs = coefficients, inputs, outputs
         self.model_runs = 0
@@ -114,7 +116,7 @@ class FmuModel:
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="twin-fmu-"))
         try:
-            self._pool = Pool(extracted(self.path, self._setup, self._folder), self._settings)
+            self._pool = Pool(extracted(self.path, self._setup, self._folder, self.sha256), self._settings)
         except BaseException:
             self.close()
             raise

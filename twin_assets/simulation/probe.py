@@ -65,7 +65,7 @@ def probe_restart(model: FmuModel) -> RestartReport:
         FmuError: if the FMU cannot be extracted.
     """
     with tempfile.TemporaryDirectory(prefix="twin-fmu-", ignore_cleanup_errors=True) as folder:
-        setup = extracted(model.path, model.setup, Path(folder))
+        setup = extracted(model.path, model.setup, Path(folder), model.sha256)
         if model.restart == "rollback":
             rollback = _try_restart(replace(setup, restart="rollback"), model.timeout_s)
             serialize = _not_offered("canSerializeFMUstate is false")

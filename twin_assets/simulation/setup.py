@@ -3,6 +3,9 @@
 Belongs here: refusing variables that cannot play the role they are given. Reading the description is ``description``'s.
 """
 
+import hashlib
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,20 +13,34 @@ from pathlib import Path
 from typing import Literal
 
 from twin_assets.simulation.description import FmuDescription, FmuVariable
-from twin_assets.simulation.errors import FmuError
+from twin_assets.simulation.errors import FmuError, FmuReplacedError
 from twin_assets.simulation.messages import Restart, Setup
 from twin_assets.simulation.settle import SettleSettings
 
 
-def extracted(path: Path, setup: Setup, folder: Path) -> Setup:
+def extracted(path: Path, setup: Setup, folder: Path, sha256: str) -> Setup:
     """The setup with the FMU extracted into a folder.
 
+    Args:
+        path: the FMU's file.
+        setup: what its description said.
+        folder: where to.
+        sha256: of the file that the description was read from, hex.
+
     Raises:
-        FmuError: if the archive is damaged or the folder cannot be written.
+        FmuReplacedError: if the file is another one by now.
+        FmuError: if the archive is damaged, or the folder cannot be written.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(folder)
+        # Of a copy: a file may be replaced, or written over, while it is read.
+        with path.open("rb") as file, tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(file, copy)
+            copy.seek(0)
+            found = hashlib.file_digest(copy, "sha256").hexdigest()
+            if found != sha256:
+                raise FmuReplacedError(path, sha256, found)
+            with zipfile.ZipFile(copy) as archive:
+                archive.extractall(folder)
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise FmuError(
             f"{path}: the FMU cannot be extracted to {folder} ({error}). Copy it again, or check the space left there."
