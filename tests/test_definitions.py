@@ -102,13 +102,14 @@ def test_partitions_groups_and_ranges(graph: dg.Definitions) -> None:
 
 
 def test_checks_stand_before_published(graph: dg.Definitions) -> None:
-    """Five blocking checks, on what published is made from and on nothing before it."""
+    """Six blocking checks, on what published is made from and on nothing before it."""
     assets = graph.resolve_asset_graph()
     specs = [assets.get_check_spec(key) for key in assets.asset_check_keys]
     assert {f"{spec.asset_key.to_user_string()}:{spec.name}" for spec in specs} == {
         "line/calibrated_coefficients:innovation_consistency",
         "line/calibrated_coefficients:measured_enough",
         "line/calibrated_coefficients:off_bounds",
+        "line/calibrated_coefficients:identifiability",
         "line/calibrated_coefficients:freshness",
         "line/virtual_sensors:finite",
     }
@@ -123,7 +124,7 @@ def test_jobs_schedules_sensors(graph: dg.Definitions) -> None:
     assert isinstance(sensor, dg.SensorDefinition)
     job = graph.resolve_job_def("line_live")
     assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES)
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 5
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 6
     assert (schedule.name, schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (
         "line_schedule",
         "line_live",

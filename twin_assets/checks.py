@@ -32,10 +32,12 @@ from twin_assets.stages import (
     VIRTUAL_SENSORS,
 )
 from twin_assets.stages.publish import refuse_window
+from twin_assets.stages.states import previous_state, states_of
 from twin_assets.stages.verdicts import (
     Verdict,
     finite,
     freshness,
+    identifiability,
     innovation_consistency,
     measured_enough,
     off_bounds,
@@ -46,6 +48,7 @@ from twin_assets.windows import Window, WindowGrid
 INNOVATION_CONSISTENCY = "innovation_consistency"
 MEASURED_ENOUGH = "measured_enough"
 OFF_BOUNDS = "off_bounds"
+IDENTIFIABILITY = "identifiability"
 FRESHNESS = "freshness"
 FINITE = "finite"
 
@@ -53,6 +56,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     INNOVATION_CONSISTENCY: (CALIBRATED_COEFFICIENTS, "Innovations are as large as the filter claims them to be."),
     MEASURED_ENOUGH: (CALIBRATED_COEFFICIENTS, "The gate did not throw away too much of what was measured."),
     OFF_BOUNDS: (CALIBRATED_COEFFICIENTS, "No coefficient is squeezed onto a bound where it does not belong."),
+    IDENTIFIABILITY: (CALIBRATED_COEFFICIENTS, "What was measured tells the coefficients apart; if not, that is told."),
     FRESHNESS: (CALIBRATED_COEFFICIENTS, "The newest observation of the live window is young enough."),
     FINITE: (VIRTUAL_SENSORS, "Every number to be published is one."),
 }
@@ -79,6 +83,7 @@ def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> li
         innovation_consistency(spec, ukf_state),
         measured_enough(spec, ukf_state),
         off_bounds(spec, coefficients),
+        identifiability(spec, ukf_state, states_of(previous_state(store, spec, window))),
         freshness(spec, window, observations, now),
         finite(coefficients, virtual_sensors),
     ]

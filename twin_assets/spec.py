@@ -262,8 +262,8 @@ class TwinSpec(Part):
     identifiability: Literal["report", "hold"] = Field(
         "report",
         description="what the filter does about combinations of coefficients that the measurements cannot tell: report"
-        " leaves them to drift and chance, and says so; hold keeps them at their prior, at more than twice the model"
-        " runs an update",
+        " leaves them to drift and chance, and says so; hold keeps them at their prior, which has to be as wide as they"
+        " may ever differ, at more than twice the model runs an update",
     )
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 

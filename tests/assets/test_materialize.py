@@ -172,7 +172,7 @@ def test_each_window_has_its_own_metadata(finished: Finished) -> None:
     assert all(isinstance(value, dg.FloatMetadataValue) for value in coefficients)
     assert coefficients[0] != coefficients[1]
     filtered = found[UKF_STATE, DAYS[0]]
-    assert {"nis_per_dof", "gated_fraction", "model_runs", "watermark"} <= set(filtered)
+    assert {"nis_per_dof", "gated_fraction", "model_runs", "watermark", "observations_to_tell"} <= set(filtered)
     assert filtered["assimilated_now"].value == 12
     assert found[OBSERVATIONS, DAYS[0]]["usable"].value == 36
     assert found[PUBLISHED, DAYS[1]]["samples"].value == 12 * 3 * 6

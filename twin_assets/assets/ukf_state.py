@@ -1,6 +1,9 @@
 """ukf_state: the filter, every observation exactly once; each window starts from the final state of the one before."""
 
+from collections.abc import Mapping
+
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from twin_assets.assets.fmu import FMU
@@ -11,7 +14,8 @@ from twin_assets.resources import Workbench
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE
-from twin_assets.stages.states import previous_state, watermark
+from twin_assets.stages.identifiability import told_in_window
+from twin_assets.stages.states import UnitState, previous_state, states_of, watermark
 from twin_assets.stages.tables import load
 from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.windows import Window
@@ -45,17 +49,18 @@ def ukf_state_asset(twin: Twin) -> dg.AssetsDefinition:
         model = models.of(twin)
 
         def make(window: Window, steps: Steps) -> Made:
-            before_s = model.model_seconds
+            before_s, previous = model.model_seconds, previous_state(bench.store, spec, window)
             result = assimilate(
                 spec,
                 model,
                 tables.read(OBSERVATIONS, window),
                 fmu_sha256=model.sha256,
                 existing=load(bench.store, spec.name, UKF_STATE, window.key),
-                previous=previous_state(bench.store, spec, window),
+                previous=previous,
                 progress=steps,
             )
             shown = shown_of(spec, result) | {"model_seconds": model.model_seconds - before_s}
+            shown |= told_of(spec, result, states_of(previous))
             return Made(result.frame, result.metadata, shown)
 
         return tables.make(context, make)
@@ -80,6 +85,15 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
     found |= numbers({"gated_fraction": gated / max(gated + used, 1)})
     found |= numbers({"nis_per_dof": float(frame["nis"].sum()) / dof}) if dof else {}
     return found | _watermark(reached)
+
+
+def told_of(spec: TwinSpec, result: UkfResult, before: Mapping[str, UnitState]) -> dict[str, object]:
+    """What the window's observations told least: how many tell as much as the prior does; and what they do not tell."""
+    told = told_in_window(spec, result.frame, before)
+    lacking = [f"{unit}: {each.combination}" for unit, found in told.items() for each in found.untold]
+    found: dict[str, object] = {"not_told": "; ".join(lacking)} if lacking else {}
+    most = max((each.observations_to_tell for each in told.values()), default=np.inf)
+    return found | numbers({"observations_to_tell": most})
 
 
 def _watermark(reached: pd.Timestamp | None) -> dict[str, object]:

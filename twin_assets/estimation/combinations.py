@@ -20,6 +20,8 @@ ENDLESS = 1e9
 _DENOMINATOR, _NEAR = 5, 0.02
 # Of all the ways to write what is told so many are compared.
 _TRIED = 500
+# Less than this of a combination's largest part, in prior standard deviations, is not named.
+_SMALLEST_NAMED = 0.03
 # Smaller than this part of the largest is rounding.
 _NOTHING = 1e-6
 
@@ -72,6 +74,27 @@ class Confusion:
     def local(self) -> bool:
         """Whether what is said of it holds near the prior only."""
         return len({each.law for each in self.combinations}) > 1 or self.combinations[0].law == "local"
+
+
+def named(direction: Floats) -> np.ndarray:
+    """(n,) bool: which coefficients a direction (n,), in prior standard deviations, is about."""
+    return np.asarray(np.abs(direction) >= _SMALLEST_NAMED * np.abs(direction).max())
+
+
+def combination(names: Sequence[str], std: Floats, direction: Floats, seen: float) -> Combination:
+    """The combination along a direction, known near where it was looked at.
+
+    Args:
+        names: of the n coefficients.
+        std: (n,) their prior standard deviations, physical units.
+        direction: (n,) in these.
+        seen: change of the measurements, in their noise, by one prior standard deviation along it.
+    """
+    used = np.flatnonzero(named(direction)).tolist()
+    weights = direction * std
+    # The largest part is one, and the first positive.
+    weights = weights / np.abs(weights[np.argmax(np.abs(direction))]) * np.sign(weights[used[0]])
+    return Combination({names[i]: float(weights[i]) for i in used}, 1.0 / seen**2 if seen > 0 else np.inf)
 
 
 def confusions(blind: Iterable[Combination], names: Sequence[str]) -> tuple[Confusion, ...]:

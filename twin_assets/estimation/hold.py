@@ -72,7 +72,12 @@ def at_prior(drifted: Gaussian, posterior: Gaussian, blind: Floats, coefficients
     cov = drifted.cov / np.outer(std, std)
     variances, mix = np.linalg.eigh(blind.T @ cov @ blind)
     untold = blind @ mix[:, variances > _UNTOLD]
-    rest = np.eye(std.size) - untold @ untold.T
-    apart = rest @ cov @ rest + untold @ untold.T
     moved = untold @ (untold.T @ ((drifted.mean - posterior.mean) / std)) * std
-    return Gaussian(drifted.mean - moved, (apart + apart.T) / 2.0 * np.outer(std, std))
+    return Gaussian(drifted.mean - moved, apart(cov, untold) * np.outer(std, std))
+
+
+def apart(cov: Floats, directions: Floats) -> Floats:
+    """A covariance (n, n) in prior standard deviations, with orthonormal directions (n, k) as the prior has them."""
+    rest = np.eye(len(cov)) - directions @ directions.T
+    found = rest @ cov @ rest + directions @ directions.T
+    return np.asarray((found + found.T) / 2.0, dtype=np.float64)

@@ -14,20 +14,17 @@ Belongs here: what runs around the prior say, put together. Profiles, designs an
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.combinations import Combination, Confusion, confusions, reduced
+from twin_assets.estimation.combinations import Combination, Confusion, combination, confusions, named, reduced
 from twin_assets.estimation.coordinates import exponential, straight
 from twin_assets.estimation.evaluation import outputs_of
-from twin_assets.estimation.laws import Way, far_way
+from twin_assets.estimation.laws import far_way
 from twin_assets.estimation.seen import Measure, Seen, seen_around
 from twin_assets.model import Floats, PredictiveModel
-
-# Less than this of a combination's largest part, in prior standard deviations, is not named.
-SMALLEST_NAMED = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,20 +110,10 @@ def _combinations(measure: Measure, coefficients: Coefficients, seen: Seen) -> I
     chart = exponential(coefficients)
     curved = seen_around(measure, chart).least[:, : len(own)].T
     for row, bent in zip(rows, np.linalg.solve(curved[:, own], curved), strict=True):
-        named = np.abs(row) >= SMALLEST_NAMED * np.abs(row).max()
-        curves = named.sum() > 1 and bool(chart.exponential[named].all())
-        way = far_way(measure, coefficients, row * named, bent * named if curves else None)
-        yield _combination(coefficients, way, named, seen.along(row) if way.law == "local" else way.change)
-
-
-def _combination(coefficients: Coefficients, way: Way, named: np.ndarray, seen: float) -> Combination:
-    weights = way.direction * coefficients.initial_std
-    # The largest part is one, and the first positive.
-    weights = weights / np.abs(weights[np.argmax(np.abs(way.direction))]) * np.sign(weights[named][0])
-    names = [name for name, used in zip(coefficients.names, named, strict=True) if used]
-    return Combination(
-        weights=dict(zip(names, weights[named].tolist(), strict=True)),
-        observations=1.0 / seen**2 if seen > 0 else np.inf,
-        law=way.law,
-        exponents=dict(zip(names, way.exponents[named].tolist(), strict=True)) if way.law == "product" else {},
-    )
+        used = named(row)
+        curves = used.sum() > 1 and bool(chart.exponential[used].all())
+        way = far_way(measure, coefficients, row * used, bent * used if curves else None)
+        change = seen.along(row) if way.law == "local" else way.change
+        found = combination(coefficients.names, coefficients.initial_std, row, change)
+        powers = {name: float(way.exponents[coefficients.names.index(name)]) for name in found.weights}
+        yield replace(found, law=way.law, exponents=powers if way.law == "product" else {})

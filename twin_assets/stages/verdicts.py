@@ -10,7 +10,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from twin_assets.estimation.information import Untold
 from twin_assets.spec import CoefficientSpec, TwinSpec
+from twin_assets.stages.identifiability import told_in_window
+from twin_assets.stages.states import UnitState
 from twin_assets.windows import Window
 
 NOTHING = "No observations in this window: nothing to refuse."
@@ -178,6 +181,46 @@ def measured_enough(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
         return Verdict(name, passed=True, description=found, metadata=numbers)
     advice = " What was measured is not what the model can explain: a changed machine, a broken sensor, a wrong model."
     return Verdict(name, passed=False, description=found + advice, metadata=numbers)
+
+
+def identifiability(spec: TwinSpec, ukf_state: pd.DataFrame, before: Mapping[str, UnitState]) -> Verdict:
+    """Whether the window's observations told all coefficients apart, where they were made; a failure only warns.
+
+    What is not told has an interval as wide as drift and prior make it, which misleads nobody; but whoever reads the
+    value should know. With ``identifiability: hold`` what never was told is held, as was asked for; what had been told
+    and no longer is (a machine run in another way, a sensor that is gone) is told all the same.
+    """
+    name = "identifiability"
+    told = told_in_window(spec, ukf_state, before)
+    if not told:
+        return Verdict(name, passed=True, description=NOTHING)
+    worst = max(told, key=lambda unit: (len(told[unit].untold), told[unit].observations_to_tell))
+    lacking = [(unit, each) for unit, found in told.items() for each in found.untold]
+    numbers: dict[str, float | int | str] = {"unit": worst, "not_told": len(lacking)}
+    if np.isfinite(told[worst].observations_to_tell):
+        numbers["observations_to_tell"] = told[worst].observations_to_tell
+    if not lacking:
+        found = f"What was measured tells all {len(spec.coefficients)} coefficients apart."
+        return Verdict(name, passed=True, description=found, metadata=numbers)
+    hold = spec.identifiability == "hold"
+    found = f"{'; '.join(_lacking(unit, each, hold=hold) for unit, each in lacking)}."
+    if hold and not any(each.known for _, each in lacking):
+        return Verdict(name, passed=True, description=found, metadata=numbers)
+    advice = (
+        " The estimates of these coefficients rest on their prior and drift: look at the operating point and the"
+        " channels of this window, calibrate fewer coefficients, measure more"
+        f"{'' if hold else ', or hold what is not told (identifiability: hold)'}."
+    )
+    return Verdict(name, passed=False, description=found + advice, metadata=numbers, severity="warning")
+
+
+def _lacking(unit: str, lacking: Untold, *, hold: bool) -> str:
+    one = len(lacking.combination.weights) == 1
+    what = str(lacking.combination) if one else f"{', '.join(lacking.combination.weights)} apart"
+    along = "" if one else f" (along {lacking.combination})"
+    if lacking.known:
+        return f"{unit}: what was measured no longer tells {what}{along}"
+    return f"{unit}: what was measured does not tell {what}{along}{', which is held' if hold else ''}"
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
