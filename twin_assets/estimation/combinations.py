@@ -108,9 +108,9 @@ def confusions(blind: Iterable[Combination], names: Sequence[str]) -> tuple[Conf
 
 
 def _confusion(group: Sequence[Combination], names: Sequence[str]) -> Confusion:
-    involved = tuple(name for name in names if any(name in each.weights for each in group))
     products = all(each.law == "product" for each in group)
     changes = [each.exponents if products else each.weights for each in group]
+    involved = tuple(name for name in names if any(name in change for change in changes))
     kept = _simplest(np.array([[change.get(name, 0.0) for name in involved] for change in changes]))
     rows = [dict(zip(involved, row.tolist(), strict=True)) for row in kept]
     return Confusion(involved, tuple(group), tuple(_product(row) if products else _sum(row) for row in rows))
@@ -124,9 +124,10 @@ def _simplest(changes: Floats) -> Floats:
     k, p = changes.shape
     # Units apart, all numbers are about one.
     scale = np.abs(changes).max(axis=0)
+    surely = tuple(reduced(changes / scale)[1].tolist())
     bases = [
         basis
-        for beside in itertools.islice(itertools.combinations(range(p), k), _TRIED)
+        for beside in (surely, *itertools.islice(itertools.combinations(range(p), k), _TRIED))
         if (basis := _kept(changes / scale, np.array(beside, dtype=np.intp))) is not None
     ]
     best = min(bases, key=lambda rows: (int((rows < 0).sum()), int((rows != 0).sum()), float(np.abs(rows).sum())))

@@ -115,5 +115,5 @@ def _combinations(measure: Measure, coefficients: Coefficients, seen: Seen) -> I
         way = far_way(measure, coefficients, row * used, bent * used if curves else None)
         change = seen.along(row) if way.law == "local" else way.change
         found = combination(coefficients.names, coefficients.initial_std, row, change)
-        powers = {name: float(way.exponents[coefficients.names.index(name)]) for name in found.weights}
-        yield replace(found, law=way.law, exponents=powers if way.law == "product" else {})
+        powers = dict(zip(coefficients.names, way.exponents.tolist(), strict=True))
+        yield replace(found, law=way.law, exponents={name: power for name, power in powers.items() if power})
