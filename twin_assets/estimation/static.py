@@ -16,11 +16,10 @@ from twin_assets.estimation import bounds
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.batch import Batch
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.combinations import Combination
+from twin_assets.estimation.combinations import Combination, named
 from twin_assets.estimation.evaluation import check
 from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.estimation.search import CalibrationError, Minimum, Search, StaticSettings
-from twin_assets.estimation.sensitivity import SMALLEST_NAMED
 from twin_assets.estimation.state import FilterState
 from twin_assets.estimation.update import updated
 from twin_assets.model import Floats, PredictiveModel
@@ -236,11 +235,7 @@ def _check_told_apart(search: Search, seen: Floats) -> None:
     blind = directions[-1] / length
     largest = int(np.argmax(np.abs(blind)))
     change = blind * search.coefficients.initial_std
-    weights = {
-        name: float(change[j] / change[largest])
-        for j, name in enumerate(search.coefficients.names)
-        if abs(blind[j]) >= SMALLEST_NAMED * abs(blind[largest])
-    }
+    weights = {search.coefficients.names[j]: float(change[j] / change[largest]) for j in np.flatnonzero(named(blind))}
     raise CalibrationError(
         f"the observations cannot tell {Combination(weights, np.inf)}; let the prior count, or take one of these"
         " coefficients for known"
