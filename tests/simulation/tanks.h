@@ -109,6 +109,14 @@ static bool next_event(const State *s, double *time) {
     return !s->opened || struck(s, ENDLESS_EVENTS);
 }
 
+/* The time may be told while it passes, at most until the next event that was announced. */
+static bool set_time(State *s, double time) {
+    double due;
+    bool waits = next_event(s, &due) && !struck(s, ENDLESS_EVENTS);
+    s->time = time;
+    return s->phase == CONTINUOUS && !(waits && time > due);
+}
+
 /* After a step of the solver: whether an event is asked for. */
 static bool completed(State *s) {
     bool asks = !s->latched && s->level[0] > 0.5;

@@ -109,8 +109,7 @@ fmi2Status fmi2CompletedIntegratorStep(fmi2Component c, fmi2Boolean keep, fmi2Bo
     OK_IF(S->phase == CONTINUOUS);
 }
 fmi2Status fmi2SetTime(fmi2Component c, fmi2Real time) {
-    S->time = time;
-    OK_IF(S->phase == CONTINUOUS);
+    OK_IF(set_time(S, time));
 }
 fmi2Status fmi2SetContinuousStates(fmi2Component c, const fmi2Real x[], size_t n) {
     for (size_t i = 0; i < n; i++) S->level[i] = x[i];

@@ -166,8 +166,7 @@ F fmi3CompletedIntegratorStep(fmi3Instance c, fmi3Boolean keep, fmi3Boolean *eve
     OK_IF(S->phase == CONTINUOUS);
 }
 F fmi3SetTime(fmi3Instance c, fmi3Float64 time) {
-    S->time = time;
-    OK_IF(S->phase == CONTINUOUS);
+    OK_IF(set_time(S, time));
 }
 F fmi3SetContinuousStates(fmi3Instance c, const fmi3Float64 x[], size_t n) {
     for (size_t i = 0; i < n; i++) S->level[i] = x[i];
