@@ -65,3 +65,21 @@ def test_a_smaller_picture_looks_the_same() -> None:
     with Image.open(io.BytesIO(smaller_png(source.getvalue()))) as image:
         assert image.size == (100, 50)
         assert {color for _, color in image.convert("RGB").getcolors() or ()} == {(255, 0, 0), (0, 114, 178)}
+
+
+def test_few_marks_keep_their_colours() -> None:
+    """Among all the greys of letters' edges, marks of a few pixels are not taken for one another."""
+    marks = [(213, 94, 0), (230, 159, 0), (204, 121, 167), (0, 158, 115), (0, 114, 178)]
+    picture = Image.new("RGB", (256, 100))
+    for x in range(256):
+        picture.paste((x, x, x), (x, 0, x + 1, 100))
+    for number, mark in enumerate(marks):
+        picture.paste(mark, (10 * number, 10, 10 * number + 4, 14))
+    source = io.BytesIO()
+    picture.save(source, "png")
+    with Image.open(io.BytesIO(smaller_png(source.getvalue()))) as image:
+        found = image.convert("RGB")
+    for number, mark in enumerate(marks):
+        shown = found.getpixel((10 * number + 1, 11))
+        assert isinstance(shown, tuple)
+        assert max(abs(one - other) for one, other in zip(shown, mark, strict=True)) < 16
