@@ -19,6 +19,7 @@ from twin_assets.demo.faults import record
 from twin_assets.demo.plant import EVERY, STORY, operate
 from twin_assets.demo.randomness import streams
 from twin_assets.simulation.fmu_model import usable_cores
+from twin_assets.spec import FilterSpec
 from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.engine import open_model
 
@@ -42,19 +43,20 @@ def evaluation(twin: Twin) -> None:
             print(f"settled evaluation, b9 = {worn:<5g}: {milliseconds:6.2f} ms of one core")
 
 
-def updates(twin: Twin, samples: pd.DataFrame, workers: int) -> None:
+def updates(twin: Twin, samples: pd.DataFrame, workers: int, *, reuse: bool) -> None:
     """All updates of the demonstration with so many workers, and what they cost beyond the model's own time."""
+    spec = twin.spec.model_copy(update={"filter": FilterSpec(reuse=reuse)})
     with open_model(twin, workers=workers) as model:
         # Starting workers, settling the reference and importing SciPy are a run's affair, not an update's.
-        calibrate_directly(twin.spec, model, samples[samples["time"] < START + 3 * EVERY], virtual_sensors=False)
+        calibrate_directly(spec, model, samples[samples["time"] < START + 3 * EVERY], virtual_sensors=False)
         runs, inside = model.model_runs, model.model_seconds
         began = time.perf_counter()
-        state = calibrate_directly(twin.spec, model, samples, virtual_sensors=False).ukf_state
+        state = calibrate_directly(spec, model, samples, virtual_sensors=False).ukf_state
         wall = time.perf_counter() - began
         runs, inside = model.model_runs - runs, model.model_seconds - inside
-    ideal = inside / workers
+    ideal, how = inside / workers, "slopes reused" if reuse else "all sigma points"
     print(
-        f"{len(state)} updates, {workers} workers: {wall:6.1f} s, {1e3 * wall / len(state):5.0f} ms and"
+        f"{len(state)} updates, {how}, {workers} workers: {wall:6.1f} s, {1e3 * wall / len(state):5.0f} ms and"
         f" {runs / len(state):4.1f} model runs an update; beyond the model's own {ideal:5.1f} s:"
         f" {(wall - ideal) / ideal:5.1%}"
     )
@@ -89,7 +91,8 @@ def main() -> None:
     evaluation(twin)
     samples = demonstration(twin)
     for workers in sorted({1, usable_cores()}):
-        updates(twin, samples, workers)
+        for reuse in (False, True):
+            updates(twin, samples, workers, reuse=reuse)
     seconds("python -c 'import twin_assets'", [sys.executable, "-c", "import twin_assets"])
     seconds("twin --help", [sys.executable, "-m", "twin_assets", "--help"])
     dagster = str(Path(sys.executable).with_name("dagster"))

@@ -97,7 +97,7 @@ def smaller_png(data: bytes) -> bytes:
 
     sink = io.BytesIO()
     with Image.open(io.BytesIO(data)) as image:
-        # Median cut would give the few coloured marks to their neighbours: a gated value looked like one of bad quality.
+        # Median cut gives few coloured marks to their neighbours: a gated value looked like one of bad quality.
         few = image.convert("RGB").quantize(PALETTE_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         few.save(sink, "png", optimize=True)
     return sink.getvalue()
