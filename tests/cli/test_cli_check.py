@@ -92,9 +92,12 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(row["std_after_one"] < row["initial_std"] for row in line["coefficients"])
 
 
-def test_check_looks_where_the_machine_was_run(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_looks_where_the_machine_was_run(
+    twins: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two line speeds in the historian are two operating points, each with its share; the usual one comes first."""
     home = Home(twins.parent / ".twin")
+    monkeypatch.setenv("TWIN_HOME", str(home.root))
     home.prepare()
     times = pd.date_range("2026-01-01", periods=40, freq="h", tz="UTC").as_unit("ns")
     values = {"line_speed": [2.0] * 30 + [0.5] * 10, "S4_Tension_N": [30.0] * 40}

@@ -143,3 +143,29 @@ def test_every_slope_gets_its_turn(make_model: MakeModel, wandering: Coefficient
         state = filter_step(state, number * HOUR, np.zeros(7), np.empty(0), bent, wandering, settings).state
     assert state.learnt is not None
     np.testing.assert_allclose(state.learnt.model.slope * 0.05, MIX * np.linspace(1.005, 1.02, N), rtol=1e-9)
+
+
+def test_curvature_over_a_wide_prior_hides_no_outlier(
+    make_model: MakeModel, make_coefficients: Callable[..., Coefficients]
+) -> None:
+    """What was not affine over the first, wide prior is no noise of later, narrow ones: an outlier there is gated.
+
+    One channel tells the coefficient, another is bent by three noise standard deviations over the first prior's width.
+    """
+    coefficients = make_coefficients(1, initial_std=1.0, drift=0.01)
+    model = make_model(lambda b: np.hstack([100.0 * b, 3.0 * b**2]), 1, 2)
+    rng = np.random.default_rng(5)
+    observations = rng.normal(size=(20, 2))
+    observations[11, 1] = 8.0
+    found: dict[bool, list[Step]] = {}
+    for reuse in (False, True):
+        settings, state, found[reuse] = FilterSettings(np.ones(2), 1e-3, reuse=reuse), prior(coefficients), []
+        for number, observation in enumerate(observations):
+            step = filter_step(state, number * HOUR, observation, np.empty(0), model, coefficients, settings)
+            found[reuse].append(step)
+            state = step.state
+    assert [step.reasons for step in found[True]] == [step.reasons for step in found[False]]
+    assert found[True][11].reasons == ("", "gated")
+    assert sum(step.method == "reused" for step in found[True]) > 10
+    for one, other in zip(found[False], found[True], strict=True):
+        np.testing.assert_allclose(other.innovation_std, one.innovation_std, rtol=0.05)

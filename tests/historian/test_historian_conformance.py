@@ -385,14 +385,15 @@ def test_nothing_in_the_place_of_nothing_is_nothing(historian: Historian, sample
     assert historian.arrivals(UNITS, PROPERTIES).cursor == before.cursor + 1
 
 
-def test_rejected_rows_do_not_keep_the_others_out(historian: Historian, samples: Samples) -> None:
-    """They come back with their reason, as from a write; what they were to replace is withdrawn."""
+def test_where_a_row_is_rejected_nothing_is_replaced(historian: Historian, samples: Samples) -> None:
+    """It comes back with its reason, as from a write; neither is anything withdrawn nor anything else stored."""
     historian.write(samples("2026-01-01T00:00", "2026-01-01T10:00"))
+    before = everything(historian)
     new = samples("2026-01-01T10:00", "2026-01-01T11:00", value=[float("nan"), 3.0])
     report = historian.replace(UNITS, PROPERTIES, *DAY, new)
-    assert (report.written, report.withdrawn) == (1, 2)
+    assert (report.written, report.withdrawn) == (0, 0)
     assert "no finite number" in report.rejected["reason"].iloc[0]
-    assert everything(historian)["value"].tolist() == [3.0]
+    pd.testing.assert_frame_equal(everything(historian), before)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twin_assets.errors import TwinError
 from twin_assets.historian import SqlHistorian
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import CALIBRATED_COEFFICIENTS, PUBLISHED, REFUSED, VIRTUAL_SENSORS
@@ -107,7 +108,7 @@ def killed_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def arm(steps: int) -> None:
         left = iter([*[False] * steps, True, *[False] * 99])
-        for owner, name in ((Store, "remove"), (Store, "write"), (SqlHistorian, "replace")):
+        for owner, name in ((Store, "remove"), (Store, "write"), (SqlHistorian, "write"), (SqlHistorian, "replace")):
             original = getattr(owner, name)
 
             def mortal(*arguments: object, original: Callable[..., object] = original) -> object:
@@ -188,13 +189,14 @@ def test_what_was_published_while_fresh_stays(desk: Desk) -> None:
     assert desk.records == (0, 1)
 
 
-@pytest.mark.parametrize("steps", range(3))
+@pytest.mark.parametrize("steps", range(5))
 @pytest.mark.parametrize("now", ["publish", "refuse"])
 @pytest.mark.parametrize("before", ["publish", "refuse", None])
 def test_killed_anywhere_and_run_again(
     desk: Desk,
     make_desk: Callable[[str], Desk],
     killed_before: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
     before: Verb | None,
     now: Verb,
     steps: int,
@@ -205,9 +207,13 @@ def test_killed_anywhere_and_run_again(
         desk.settle(before)
     desk.compute(SECOND)
     killed_before(steps)
-    with pytest.raises(KilledError):
+    try:
         desk.settle(now)
-    assert not desk.settled
+    except KilledError:
+        assert not desk.settled
+    else:
+        assert steps >= 2, "it always takes two steps that leave something behind"
+    monkeypatch.undo()
     desk.settle(now)
     assert desk.settled
     clean = make_desk("clean")
@@ -277,3 +283,33 @@ def _one(stems: tuple[str, ...]) -> pd.DataFrame:
     columns = [stem + suffix for stem in stems for suffix in ("", "_std", "_lower", "_upper")]
     time = pd.DatetimeIndex(["2026-01-02 10:00Z"]).as_unit("ns")
     return pd.DataFrame({"unit": ["pump"], "time": time, **dict.fromkeys(columns, np.float64(1.0))})
+
+
+def test_what_nobody_published_is_never_withdrawn(desk: Desk) -> None:
+    """Measured under what is a result's name by now: neither refusing nor publishing a window takes a sample away."""
+    name = next(iter(published_properties(desk.spec).values()))
+    times = pd.date_range(desk.day.start, periods=20, freq="7min")
+    measured = pd.DataFrame({"unit": "pump", "property": name, "time": times.as_unit("ns"), "value": 7.0})
+    desk.historian.write(measured.assign(quality="GOOD"))
+    desk.compute(FIRST)
+    assert desk.settle("refuse") == 0
+    desk.settle("publish")
+    found = desk.historian.read(("pump",), (name,), desk.day.start, desk.day.end)
+    assert set(times) - set(found["time"]) == set()
+
+
+def test_what_the_historian_rejects_changes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was set back: the window's published samples stay, it counts as unsettled, and is made up for."""
+    desk.compute(FIRST)
+    desk.settle("publish")
+    before, clock = desk.published(), desk.historian._clock
+    monkeypatch.setattr(desk.historian, "_clock", lambda: desk.day.start - pd.Timedelta(days=1))
+    desk.compute(SECOND)
+    with pytest.raises(TwinError, match="did not take"):
+        desk.settle("publish")
+    assert desk.published() == before
+    assert not desk.settled
+    monkeypatch.setattr(desk.historian, "_clock", clock)
+    desk.settle("publish")
+    assert desk.settled
+    assert desk.published() != before

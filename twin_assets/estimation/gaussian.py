@@ -18,8 +18,8 @@ _QUADRATURE_NODES = 41
 
 
 def frozen(values: ArrayLike) -> Floats:
-    """A float64 copy that nobody can write to: what frozen dataclasses hold."""
-    array = np.array(values, dtype=np.float64)
+    """A float64 copy, by rows, that nobody can write to: what frozen dataclasses hold."""
+    array = np.array(values, dtype=np.float64, order="C")
     array.setflags(write=False)
     return array
 

@@ -27,6 +27,9 @@ from twin_assets.model import Floats
 _WRONG, _EXTRAPOLATED = 0.3, 3.0
 # Slopes of other inputs are as good as they are near: this part of each input.
 _INPUTS_NEAR = 0.01
+# What is not affine was found over the width of what was believed then. Where it is more than this part of the noise,
+# it says nothing about what is believed so many times as well; and nothing at all about so many times as badly.
+_BENT, _WIDTHS = 0.3, 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +39,14 @@ class Learnt:
     Attributes:
         inputs: (p,) under which it was seen.
         first_inputs: (p,) under which all slopes were found.
+        width: (n,) standard deviations of the coefficients over which they were found.
         model: affine about where it was run last.
         turn: the coefficient whose slope is measured next.
     """
 
     inputs: Floats
     first_inputs: Floats
+    width: Floats
     model: Affine
     turn: int
 
@@ -69,8 +74,10 @@ class Reused:
 
 def learnt_from(prediction: Prediction, inputs: Floats) -> Learnt:
     """What a full set of sigma points under inputs (p,) taught."""
-    seen = replace(prediction.model, center=prediction.points[0], value=prediction.outputs[0])
-    return Learnt(inputs, inputs, seen, 0)
+    model = prediction.model
+    # In the order of memory that a restored state has: sums are rounded alike then.
+    seen = Affine(prediction.points[0], prediction.outputs[0], *map(np.ascontiguousarray, (model.slope, model.rest)))
+    return Learnt(inputs, inputs, np.sqrt(np.diag(prediction.believed.cov)), seen, 0)
 
 
 def reused_update(
@@ -114,7 +121,7 @@ def reused_update(
         residual=whole.residual,
         residual_std=whole.std,
         nis=innovation.nis,
-        learnt=Learnt(inputs, learnt.first_inputs, verified, (learnt.turn + 1) % prior.mean.size),
+        learnt=replace(learnt, inputs=inputs, model=verified, turn=(learnt.turn + 1) % prior.mean.size),
         model_runs=runs + 2,
     )
 
@@ -128,6 +135,10 @@ def _looked(
 ) -> tuple[Affine, int] | None:
     """The model about the prior: as it was seen, where that is near enough, else by a run; None if slopes are not."""
     if (np.abs(inputs - learnt.first_inputs) > _INPUTS_NEAR * np.abs(learnt.first_inputs)).any():
+        return None
+    wider = np.sqrt(np.diag(believed.cov)) / learnt.width
+    bent = np.sqrt((learnt.model.rest**2).sum(axis=0)).max() > _BENT
+    if wider.max() > _WIDTHS or (bent and wider.min() < 1.0 / _WIDTHS):
         return None
     center, same = inside(believed.mean, coefficients), np.array_equal(inputs, learnt.inputs)
     expected = learnt.model.at(center)

@@ -106,9 +106,10 @@ class Historian(Protocol):
     ) -> WriteReport:
         """Withdraw what units and properties hold in ``start <= time < end``, and store samples in its place.
 
-        One step for every reader, and for a crash: both or neither. Samples are taken or rejected as by ``write``;
-        those that are there already stay, and are no arrival. What is withdrawn is one, in its hour. Without samples
-        the range is only withdrawn; where there is nothing to withdraw either, nothing is written.
+        One step for every reader, and for a crash: both or neither. Where any sample is rejected, for the reasons of
+        ``write``, nothing is changed. Samples that are there already stay, and are no arrival. What is withdrawn is
+        one, in its hour. Without samples the range is only withdrawn; where there is nothing to withdraw either,
+        nothing is written.
 
         No read finds what was withdrawn: not ``read`` and ``latest``, nor ``units`` and ``properties`` when it was the
         last sample. What becomes of it is the store's own: an SQL historian deletes the rows; one that cannot delete

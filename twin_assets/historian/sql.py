@@ -126,7 +126,7 @@ class SqlHistorian:
         stretch = Stretch(units, properties, to_ns(start), to_ns(end))
         sifted = sift(samples, self._clock())
         refuse_outside(sifted.taken, units, properties, start, end)
-        if sifted.taken.empty and not self._holds(stretch):
+        if len(sifted.rejected) or (sifted.taken.empty and not self._holds(stretch)):
             return WriteReport(0, sifted.rejected)
         with self._transaction(write=True) as connection:
             withdrawn = replace(connection, sifted.taken, _next_seq(connection), stretch)

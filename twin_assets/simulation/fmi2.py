@@ -2,7 +2,9 @@
 
 import ctypes
 import math
+import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from twin_assets.simulation.registers import Group, Numeric
 _REAL = Numeric("Real", ctypes.c_double, np.float64)
 _INTEGER = Numeric("Integer", ctypes.c_int, np.intc)
 _BOOLEAN = Numeric("Boolean", ctypes.c_int, np.intc)
+
+# Each thread's FMU keeps what it says in a log of its own.
+_SPEAKING = threading.local()
 
 
 class Fmi2:
@@ -44,7 +49,9 @@ class Fmi2:
             libraryPath=str(setup.library),
         )
         self._call = Calls(self._fmu.dll, self.log)
-        self._callbacks = _callbacks(self.log)
+        self._callbacks = _callbacks()
+        # An instance is made and used in one thread.
+        _SPEAKING.log = self.log
         self._component: Any = None
 
     def instantiate(self) -> None:
@@ -166,12 +173,19 @@ class Fmi2:
         return bool(event.value), bool(ends.value)
 
 
-def _callbacks(log: Log) -> Any:  # noqa: ANN401 - fmpy is not typed
-    """FMI callbacks that collect what the FMU has to say, instead of printing it."""
+@cache
+def _callbacks() -> Any:  # noqa: ANN401 - fmpy is not typed
+    """FMI callbacks that collect what the FMU has to say, instead of printing it: one set for all FMUs of a process.
+
+    FMPy's proxy keeps a single pointer to the logger. With a logger for each FMU, one in another thread would call
+    that of an FMU that is gone, and take the process with it; so the logger lives as long, and looks up who speaks.
+    """
     from fmpy import calloc, fmi2, free
 
     def remember(_environment: object, _name: bytes, _status: int, _category: bytes, message: bytes) -> None:
-        log.add(message)
+        log: Log | None = getattr(_SPEAKING, "log", None)
+        if log is not None:
+            log.add(message)
 
     callbacks = fmi2.fmi2CallbackFunctions()
     callbacks.logger = fmi2.fmi2CallbackLoggerTYPE(remember)

@@ -106,13 +106,14 @@ class Pool:
                 tasks = [self._threads.submit(self._work, slot, job) for slot in others]
                 # This thread has nothing else to do, and handing on costs time.
                 ends = [self._work(first, job), *(task.result() for task in tasks)]
+                errors = [error for error in ends if error is not None]
+                if not errors:
+                    self._recycle()
             except BaseException:
                 self.close()
                 raise
-            errors = [error for error in ends if error is not None]
             if errors:
                 raise min(errors, key=lambda error: error.row if isinstance(error, RowError) else -1)
-            self._recycle()
         return job.result
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """published: results as samples for the historian, under properties of their own; and how they come there and go.
 
 A window has published its results, or it was refused and has published nothing. The store notes which (``published``,
-``refused``), the historian holds the samples. Killed at any moment, a window counts as settled only when it is: what
-was noted before is forgotten first, then the historian is changed in one step, then it is noted.
+``refused``), the historian holds the samples. Killed at any moment, a window counts as settled only when it is: first
+it is noted what is there and what is to come, as unsettled, then the historian is changed, then it is noted what is.
+Only what was noted is ever withdrawn: under a result's name there may be what somebody measured.
 """
 
 from collections.abc import Iterator, Sequence
@@ -67,11 +68,13 @@ def publish_window(
         TwinError: if the historian does not take some of them.
     """
     store.remove(spec.name, REFUSED, window.key)
-    report = _replace(historian, spec, window, samples)
-    if len(report.rejected):
-        raise TwinError(_rejected(window, report.rejected))
+    noted = _unsettled(store, spec, window, samples)
+    reports = _replace(historian, spec, window, samples, noted)
+    rejected = pd.concat([report.rejected for report in reports])
+    if len(rejected):
+        raise TwinError(_rejected(window, rejected))
     store.write(spec.name, PUBLISHED, window.key, written(samples), made_from(store, spec, PUBLISHED, window))
-    return report
+    return WriteReport(sum(report.written for report in reports), rejected, sum(report.withdrawn for report in reports))
 
 
 def refuse_window(
@@ -87,9 +90,10 @@ def refuse_window(
     """
     withdrawn = 0
     if not (judged_again(verdicts) and is_current(store, spec, PUBLISHED, window)):
+        noted = _unsettled(store, spec, window, empty_samples())
+        reports = _replace(historian, spec, window, empty_samples(), noted)
+        withdrawn = sum(report.withdrawn for report in reports)
         store.remove(spec.name, PUBLISHED, window.key)
-        # Also where nothing is noted as published: a run may have been killed before it was.
-        withdrawn = _replace(historian, spec, window, empty_samples()).withdrawn
     metadata = {**made_from(store, spec, REFUSED, window), **judged_again(verdicts)}
     store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), metadata)
     return withdrawn
@@ -101,10 +105,30 @@ def written(samples: pd.DataFrame) -> pd.DataFrame:
     return times.agg(samples="size", first_time="min", last_time="max").reset_index()
 
 
-def _replace(historian: Historian, spec: TwinSpec, window: Window, samples: pd.DataFrame) -> WriteReport:
-    units = tuple(sorted({*resolve_units(spec, historian), *samples["unit"]}))
-    properties = tuple(published_properties(spec).values())
-    return historian.replace(units, properties, window.start, window.end, samples)
+def _unsettled(store: Store, spec: TwinSpec, window: Window, samples: pd.DataFrame) -> pd.DataFrame:
+    """Note what a window had published together with what it is about to, as of no known source; what it had."""
+    noted = store.read(spec.name, PUBLISHED, window.key)
+    if noted is None:
+        noted = written(empty_samples())
+    both = pd.concat([part for part in (noted, written(samples)) if len(part)] or [noted])
+    if len(both):
+        names = both.drop_duplicates(["unit", "property"]).sort_values(["unit", "property"], ignore_index=True)
+        store.write(spec.name, PUBLISHED, window.key, names, {})
+    return noted
+
+
+def _replace(
+    historian: Historian, spec: TwinSpec, window: Window, samples: pd.DataFrame, noted: pd.DataFrame
+) -> list[WriteReport]:
+    """Put samples in the place of what was noted as published, as far as the twin still publishes it."""
+    units = tuple(sorted({*resolve_units(spec, historian), *samples["unit"]} & {*noted["unit"]}))
+    properties = tuple(sorted({*published_properties(spec).values()} & {*noted["property"]}))
+    known = samples["unit"].isin(units) & samples["property"].isin(properties)
+    # What was never published here before takes nobody's place.
+    reports = [historian.write(samples[~known])] if not known.all() else []
+    if units and properties:
+        reports.append(historian.replace(units, properties, window.start, window.end, samples[known]))
+    return reports or [WriteReport(0, samples.iloc[:0])]
 
 
 def _rejected(window: Window, rejected: pd.DataFrame) -> str:

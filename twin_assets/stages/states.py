@@ -137,7 +137,7 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
 
 
 def _learnt_described(learnt: Learnt) -> dict[str, object]:
-    arrays = {"inputs": learnt.inputs, "first_inputs": learnt.first_inputs, **vars(learnt.model)}
+    arrays = {"inputs": learnt.inputs, "first_inputs": learnt.first_inputs, "width": learnt.width, **vars(learnt.model)}
     return {"turn": learnt.turn, **{name: _exact(array) for name, array in arrays.items()}}
 
 
@@ -145,7 +145,8 @@ def _learnt_restored(found: Mapping[str, Any], n: int) -> Learnt:
     value = _floats(found["value"])
     slope, rest = _floats(found["slope"]).reshape(-1, n), _floats(found["rest"]).reshape(-1, value.size)
     model = Affine(_floats(found["center"]), value, slope, rest)
-    return Learnt(_floats(found["inputs"]), _floats(found["first_inputs"]), model, int(found["turn"]))
+    inputs, first_inputs, width = (_floats(found[name]) for name in ("inputs", "first_inputs", "width"))
+    return Learnt(inputs, first_inputs, width, model, int(found["turn"]))
 
 
 def _exact(array: Floats) -> str:

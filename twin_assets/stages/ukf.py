@@ -27,7 +27,7 @@ from twin_assets.stages.ukf_rows import Row, record, rows_of, state_frame
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
-ALGORITHM = "2"
+ALGORITHM = "3"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
 BLOCK = 36
@@ -167,6 +167,7 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
         "filter": spec.filter.model_dump(mode="json"),
         "fmu": fmu_sha256,
         "algorithm": ALGORITHM,
+        "block": BLOCK,
     }
     # The default is left out: what was computed before there was a choice stays as it is.
     if spec.identifiability != "report":
@@ -208,6 +209,8 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
         if number >= done:
             records.append(record(engine.spec, plan.unit, row, step, digest))
             counted()
+    if len(plan.rows) % BLOCK == 0:
+        state = replace(state, learnt=None)
     return _Run(records, UnitState(state, plan.digests[-1], plan.start.space))
 
 
