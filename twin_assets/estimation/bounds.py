@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, linearized
+from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, linearized, moments
 from twin_assets.model import Floats
 
 # The clamp bends over about three of these on either side of the bound, a little more than the prior's width: small
@@ -115,6 +115,11 @@ def clamp_slope(state: Floats, coefficients: Coefficients) -> Floats:
 def physical(state: Gaussian, coefficients: Coefficients) -> Linearized:
     """The clamp, statistically linearized: moments of the coefficients and how they go with the states."""
     return linearized(state, lambda points: to_physical(points, coefficients) - points)
+
+
+def clamped(mean: Floats, std: Floats, coefficients: Coefficients) -> tuple[Floats, Floats, Floats]:
+    """The same of states of means and standard deviations (n,): mean, slope, variance of what is not linear."""
+    return moments(mean, std, lambda points: to_physical(points, coefficients) - points)
 
 
 def prior(coefficients: Coefficients) -> Gaussian:

@@ -159,17 +159,29 @@ class Linearized:
 def linearized(gaussian: Gaussian, change: Callable[[Floats], Floats]) -> Linearized:
     """Statistical linearization of f(z) = z + change(z), elementwise (Gelb 1974, section 6.2; Ito and Xiong 2000).
 
-    The moments of every marginal come from Gauss-Hermite quadrature; slope and rest carry them over to the covariance,
-    which stays positive definite. Where there is no change nothing is rounded.
+    Slope and rest carry the moments of every marginal over to the covariance, which stays positive definite.
 
     Args:
         gaussian: of n dimensions.
         change: elementwise over the last axis, (q, n) -> (q, n).
     """
+    return Linearized(*moments(gaussian.mean, gaussian.std, change), gaussian)
+
+
+def moments(mean: Floats, std: Floats, change: Callable[[Floats], Floats]) -> tuple[Floats, Floats, Floats]:
+    """The moments of every marginal, from Gauss-Hermite quadrature. Where there is no change nothing is rounded.
+
+    Args:
+        mean: (n,) of z.
+        std: (n,) of z, positive.
+        change: as above.
+
+    Returns:
+        (n,) each: mean of f(z), best slope, variance of what is not linear.
+    """
     nodes, weights = quadrature()
-    std = gaussian.std
-    changes = change(gaussian.mean + nodes * std)
+    changes = change(mean + nodes * std)
     shift = weights @ changes
     bend = weights @ (nodes * changes) / std
     rest_var = weights @ (changes - shift - nodes * (bend * std)) ** 2
-    return Linearized(gaussian.mean + shift, 1.0 + bend, rest_var, gaussian)
+    return mean + shift, 1.0 + bend, rest_var

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from twin_assets.estimation.affine import Affine
-from twin_assets.estimation.bounds import Coefficients, physical
+from twin_assets.estimation.bounds import Coefficients, clamped
 from twin_assets.estimation.gaussian import Gaussian, Linearized, triangular
 from twin_assets.model import Floats
 
@@ -82,39 +82,64 @@ def updated(prior: Gaussian, model: Affine, observation: Floats, coefficients: C
         observation: (m,) whitened.
         coefficients: bounds.
     """
-    about = prior
+    seen = _seen(model, observation)
+    mean, std = prior.mean, prior.std
     for done in range(_ROUNDS):
-        new = _solved(prior, *_problem(prior, about, model, observation, coefficients))
-        moved = np.maximum(np.abs(new.mean - about.mean), np.abs(new.std - about.std)) / new.std
+        new, root = _solved(prior, mean, std, seen, coefficients)
+        width = np.linalg.norm(root, axis=1)
+        moved = np.maximum(np.abs(new - mean), np.abs(width - std)) / width
         if moved.max() < _SETTLED:
             break
-        about = new if done < _UNDAMPED else Gaussian((about.mean + new.mean) / 2.0, (about.cov + new.cov) / 2.0)
-    return Gaussian.of_root(new.mean, triangular(new.root))
+        damped = done >= _UNDAMPED
+        mean = (mean + new) / 2.0 if damped else new
+        std = np.sqrt((std**2 + width**2) / 2.0) if damped else width
+    return Gaussian.of_root(new, triangular(root))
 
 
-def _problem(
-    prior: Gaussian, about: Gaussian, model: Affine, observation: Floats, coefficients: Coefficients
-) -> tuple[Floats, Floats]:
-    """The update as least squares, |xi|^2 + |r - G xi|^2 with z = mean + root xi: G (m, n) and r (m,).
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """An observation as so many independent ones as there are coefficients, or fewer: what is left of it tells nothing.
 
-    The clamp is linearized about a Gaussian's mean and standard deviations; its correlations play no part.
+    Attributes:
+        center: (n,) coefficients about which the model is affine.
+        residual: (k,) observed minus predicted there, in standard deviations of the noise and of what is not affine.
+        slope: (k, n) of what is predicted.
     """
-    clamp = physical(about, coefficients)
-    predicted = model.at(clamp.mean + clamp.slope * (prior.mean - about.mean))
-    noise = model.noise_root(model.slope * np.sqrt(clamp.rest_var))
-    reach = (model.slope * clamp.slope) @ prior.root
-    seen = np.asarray(np.linalg.solve(noise, np.column_stack([reach, observation - predicted])), dtype=np.float64)
-    return seen[:, :-1], seen[:, -1]
+
+    center: Floats
+    residual: Floats
+    slope: Floats
 
 
-def _solved(prior: Gaussian, reach: Floats, residual: Floats) -> Gaussian:
+def _seen(model: Affine, observation: Floats) -> _Seen:
+    m, n = model.slope.shape
+    noise = model.noise_root(np.empty((m, 0)))
+    white = np.linalg.solve(noise, np.column_stack([model.slope, observation - model.value]))
+    upper = np.linalg.qr(white, mode="r")[: min(m, n)]
+    return _Seen(model.center, upper[:, n], upper[:, :n])
+
+
+def _solved(
+    prior: Gaussian, mean: Floats, std: Floats, seen: _Seen, coefficients: Coefficients
+) -> tuple[Floats, Floats]:
     """Kalman's update by an orthogonal transformation (square-root information filter: Bierman 1977, chapter V).
 
-    That of [G; I] gives R with R^T R = I + G^T G, and root R^-1 is a root of the posterior's covariance. The singular
-    values of R are at least one, so it can always be inverted, and no covariance is ever formed by a difference.
+    The clamp is linearized about states of means and standard deviations (n,); their correlations play no part. As
+    least squares it is |eta|^2 + |xi|^2 + |r - H eta - G xi|^2 with z = mean + root xi and eta for the part of the clamp
+    that is not linear. The transformation of [H G; I 0; 0 I] ends in an R with R^T R the information about xi, and root
+    R^-1 is a root of the posterior's covariance. The singular values of R are at least one, so it can always be
+    inverted, and no covariance is ever formed by a difference.
+
+    Returns:
+        The posterior's mean (n,) and a root (n, n) of its covariance.
     """
-    n = prior.mean.size
-    upper = triangular(reach.T, np.eye(n)).T
-    solved = np.asarray(np.linalg.solve(upper.T, np.column_stack([prior.root.T, reach.T @ residual])), dtype=np.float64)
-    root = solved[:, :n].T
-    return Gaussian.of_root(prior.mean + root @ solved[:, n], root)
+    n, k = prior.mean.size, seen.residual.size
+    expected, slope, rest_var = clamped(mean, std, coefficients)
+    stacked = np.zeros((k + 2 * n, 2 * n + 1))
+    stacked[:k, :n] = seen.slope * np.sqrt(rest_var)
+    stacked[:k, n:-1] = (seen.slope * slope) @ prior.root
+    stacked[:k, -1] = seen.residual - seen.slope @ (expected + slope * (prior.mean - mean) - seen.center)
+    stacked[k:, :-1].flat[:: 2 * n + 1] = 1.0
+    upper = np.linalg.qr(stacked, mode="r")[n : 2 * n, n:]
+    root = np.linalg.solve(upper[:, :n].T, prior.root.T).T
+    return prior.mean + root @ upper[:, n], root
