@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from twin_assets.demo.direct import calibrate_directly
+from twin_assets.demo.direct import NO_FMU
 from twin_assets.demo.faults import record
 from twin_assets.demo.plant import EVERY, STORY, operate
 from twin_assets.demo.randomness import streams
@@ -22,6 +22,9 @@ from twin_assets.simulation.fmu_model import usable_cores
 from twin_assets.spec import FilterSpec
 from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.engine import open_model
+from twin_assets.stages.observations import observe
+from twin_assets.stages.ukf import assimilate
+from twin_assets.windows import Window
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
 REPEATS = 200
@@ -43,15 +46,15 @@ def evaluation(twin: Twin) -> None:
             print(f"settled evaluation, b9 = {worn:<5g}: {milliseconds:6.2f} ms of one core")
 
 
-def updates(twin: Twin, samples: pd.DataFrame, workers: int, *, reuse: bool) -> None:
+def updates(twin: Twin, observations: pd.DataFrame, workers: int, *, reuse: bool) -> None:
     """All updates of the demonstration with so many workers, and what they cost beyond the model's own time."""
     spec = twin.spec.model_copy(update={"filter": FilterSpec(reuse=reuse)})
     with open_model(twin, workers=workers) as model:
         # Starting workers, settling the reference and importing SciPy are a run's affair, not an update's.
-        calibrate_directly(spec, model, samples[samples["time"] < START + 3 * EVERY], virtual_sensors=False)
+        assimilate(spec, model, observations.iloc[:3], fmu_sha256=NO_FMU)
         runs, inside = model.model_runs, model.model_seconds
         began = time.perf_counter()
-        state = calibrate_directly(spec, model, samples, virtual_sensors=False).ukf_state
+        state = assimilate(spec, model, observations, fmu_sha256=NO_FMU).frame
         wall = time.perf_counter() - began
         runs, inside = model.model_runs - runs, model.model_seconds - inside
     ideal, how = inside / workers, "slopes reused" if reuse else "all sigma points"
@@ -63,13 +66,15 @@ def updates(twin: Twin, samples: pd.DataFrame, workers: int, *, reuse: bool) -> 
 
 
 def demonstration(twin: Twin) -> pd.DataFrame:
-    """All samples of the demonstration with seed 1."""
+    """All observations of the demonstration with seed 1."""
     plant_rng, sensors_rng = streams(1)
     times = pd.date_range(START, START + STORY, freq=EVERY, inclusive="left")
     with open_model(twin) as model:
         plant = operate(twin.spec, model, times, plant_rng)
     recording = record(twin.spec, "line_1", plant, sensors_rng)
-    return pd.concat([recording.prompt, recording.late])
+    samples = pd.concat([recording.prompt, recording.late])
+    window = Window("all", START, START + STORY + pd.Timedelta(days=1))
+    return observe(twin.spec, ("line_1",), window, samples, window.end).frame
 
 
 def seconds(title: str, command: Sequence[str]) -> None:
@@ -89,10 +94,10 @@ def main() -> None:
     twin = load_twin("web_line", parser.parse_args().twins.absolute())
     print(f"{usable_cores()} of {os.cpu_count()} cores")
     evaluation(twin)
-    samples = demonstration(twin)
+    observations = demonstration(twin)
     for workers in sorted({1, usable_cores()}):
         for reuse in (False, True):
-            updates(twin, samples, workers, reuse=reuse)
+            updates(twin, observations, workers, reuse=reuse)
     seconds("python -c 'import twin_assets'", [sys.executable, "-c", "import twin_assets"])
     seconds("twin --help", [sys.executable, "-m", "twin_assets", "--help"])
     dagster = str(Path(sys.executable).with_name("dagster"))

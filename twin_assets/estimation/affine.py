@@ -117,8 +117,9 @@ def fitted(drawn: Cloud, outputs: Floats) -> Affine:
     far = sigma_radius(n) * drawn.fractions
     # In the coordinates of the points the slopes are differences; no covariance has to be inverted.
     along = (outputs[1 : n + 1] - outputs[n + 1 :]) / (far[:n] + far[n:])[:, np.newaxis]
-    straight = np.concatenate([far[:n], -far[n:]])[:, np.newaxis] * np.vstack([along, along])
-    bent = np.vstack([np.zeros((1, outputs.shape[1])), outputs[1:] - outputs[0] - straight])
+    bent = outputs - outputs[0]
+    bent[1 : n + 1] -= far[:n, np.newaxis] * along
+    bent[n + 1 :] += far[n:, np.newaxis] * along
     rest = np.sqrt(weights)[:, np.newaxis] * (bent - weights @ bent)
     slope = np.asarray(np.linalg.solve(drawn.root.T, along).T, dtype=np.float64)
     return Affine(drawn.points[0], outputs[0] + weights @ bent, slope, rest)

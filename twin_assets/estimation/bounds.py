@@ -80,12 +80,17 @@ def to_physical(state: Floats, coefficients: Coefficients) -> Floats:
     Returns:
         (..., n) physical units, within the bounds.
     """
+    # The clip removes rounding alone.
+    values = np.clip(state + _pushed(state, coefficients), coefficients.lower, coefficients.upper)
+    return np.asarray(values, dtype=np.float64)
+
+
+def _pushed(state: Floats, coefficients: Coefficients) -> Floats:
+    """(..., n) what the clamp adds to a state."""
     scale = coefficients.scale
     below = np.logaddexp(0.0, (coefficients.lower - state) / scale)
     above = np.logaddexp(0.0, (state - coefficients.upper) / scale)
-    # The clip removes rounding alone.
-    clamped = np.clip(state + scale * (below - above), coefficients.lower, coefficients.upper)
-    return np.asarray(clamped, dtype=np.float64)
+    return np.asarray(scale * (below - above), dtype=np.float64)
 
 
 def to_state(values: Floats, coefficients: Coefficients) -> Floats:
@@ -114,12 +119,12 @@ def clamp_slope(state: Floats, coefficients: Coefficients) -> Floats:
 
 def physical(state: Gaussian, coefficients: Coefficients) -> Linearized:
     """The clamp, statistically linearized: moments of the coefficients and how they go with the states."""
-    return linearized(state, lambda points: to_physical(points, coefficients) - points)
+    return linearized(state, lambda points: _pushed(points, coefficients))
 
 
 def clamped(mean: Floats, std: Floats, coefficients: Coefficients) -> tuple[Floats, Floats, Floats]:
     """The same of states of means and standard deviations (n,): mean, slope, variance of what is not linear."""
-    return moments(mean, std, lambda points: to_physical(points, coefficients) - points)
+    return moments(mean, std, lambda points: _pushed(points, coefficients))
 
 
 def prior(coefficients: Coefficients) -> Gaussian:

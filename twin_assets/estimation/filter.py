@@ -16,7 +16,6 @@ from twin_assets.estimation.hold import held
 from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
-from twin_assets.estimation.update import evidence
 from twin_assets.model import Floats, PredictiveModel
 
 _NS_PER_HOUR = 3_600_000_000_000
@@ -79,14 +78,13 @@ def filter_step(
     if settings.hold:
         prediction, looked = held(prediction, state.posterior)
     decision = decide(prediction, seen, settings)
-    expected = evidence(prediction.believed, prediction.model, seen)
     # Beyond a kink the slopes are others.
     learnt = learnt_from(prediction, inputs) if settings.reuse and decision.method == "ukf" else None
     return Step(
         time_ns=time_ns,
         posterior=decision.posterior,
-        innovation=expected.residual * settings.noise_std,
-        innovation_std=expected.std * settings.noise_std,
+        innovation=decision.expected.residual * settings.noise_std,
+        innovation_std=decision.expected.std * settings.noise_std,
         nis=decision.nis,
         dof=int(decision.used.sum()),
         reasons=_reasons(measured, decision.used),

@@ -47,6 +47,7 @@ class Decision:
     """What was believed.
 
     Attributes:
+        expected: the innovation of all m channels, NaN where missing, before any was judged.
         posterior: of the n states.
         nis: of the used channels; of an iterated update the cost of the explanation, which has the same law.
         used: (m,) bool.
@@ -54,6 +55,7 @@ class Decision:
         model_runs: further rows evaluated.
     """
 
+    expected: Evidence
     posterior: Gaussian
     nis: float
     used: np.ndarray
@@ -86,30 +88,27 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
         settings: the gate.
     """
     used = np.isfinite(observation)
+    expected = evidence(prediction.believed, prediction.model, observation)
     spent = runs = 0
     while used.any():
-        innovation, plain = _plain(prediction, observation, used)
+        model, seen = prediction.model.only(used), observation[used]
+        innovation = expected if used.all() else evidence(prediction.believed, model, seen)
+        plain = updated(prediction.prior, model, seen, prediction.coefficients)
         channels = int(used.sum())
         threshold, one = settings.gate(channels), settings.channel_gate(channels)
         left = innovation.nis_without_each()
         hidden = innovation.nis <= threshold and innovation.nis - left.min() > one
         if innovation.nis <= threshold and not hidden:
-            return Decision(plain, innovation.nis, used, "ukf", runs)
+            return Decision(expected, plain, innovation.nis, used, "ukf", runs)
         if spent + 2 <= _LINEARIZATIONS:
             found = _explained(prediction, plain, observation, used, threshold, _LINEARIZATIONS - spent)
             best, spent, runs = found.best, spent + found.linearizations, runs + found.model_runs
             left = np.minimum(left, best.evidence().nis_without_each())
             if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
-                posterior = updated(prediction.prior, best.model, observation[used], prediction.coefficients)
-                return Decision(posterior, best.cost, used, "iterated", runs)
+                posterior = updated(prediction.prior, best.model, seen, prediction.coefficients)
+                return Decision(expected, posterior, best.cost, used, "iterated", runs)
         used = _without(used, int(np.argmin(left)))
-    return Decision(prediction.prior, 0.0, used, "prediction", runs)
-
-
-def _plain(prediction: Prediction, observation: Floats, used: np.ndarray) -> tuple[Evidence, Gaussian]:
-    model, seen = prediction.model.only(used), observation[used]
-    posterior = updated(prediction.prior, model, seen, prediction.coefficients)
-    return evidence(prediction.believed, model, seen), posterior
+    return Decision(expected, prediction.prior, 0.0, used, "prediction", runs)
 
 
 def _explained(

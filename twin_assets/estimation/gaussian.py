@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from twin_assets.model import Floats
 
-_QUADRATURE_NODES = 41
+# Of the 41 nodes those that count: the others' weights are less than a rounding error of the middle one's.
+_QUADRATURE_NODES, _SMALLEST_WEIGHT = 41, 1e-16
 
 
 def frozen(values: ArrayLike) -> Floats:
@@ -124,7 +125,16 @@ def sigma_radius(n: int) -> float:
 def quadrature() -> tuple[Floats, Floats]:
     """Gauss-Hermite nodes (q, 1) of the standard normal and their weights (q,), which sum to one."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
-    return frozen(nodes[:, np.newaxis]), frozen(weights / weights.sum())
+    weights = weights / weights.sum()
+    felt = weights > _SMALLEST_WEIGHT
+    return frozen(nodes[felt, np.newaxis]), frozen(weights[felt])
+
+
+@cache
+def _moment_weights() -> Floats:
+    """(2, q) of the mean and of the first moment."""
+    nodes, weights = quadrature()
+    return frozen([weights, weights * nodes[:, 0]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +162,8 @@ class Linearized:
 
     @cached_property
     def root(self) -> Floats:
-        """(n, n) lower triangular, with root root^T = cov."""
-        return triangular(self.slope[:, np.newaxis] * self.source.root, np.diag(np.sqrt(self.rest_var)))
+        """(n, 2n) with root root^T = cov."""
+        return np.hstack([self.slope[:, np.newaxis] * self.source.root, np.diag(np.sqrt(self.rest_var))])
 
 
 def linearized(gaussian: Gaussian, change: Callable[[Floats], Floats]) -> Linearized:
@@ -181,7 +191,8 @@ def moments(mean: Floats, std: Floats, change: Callable[[Floats], Floats]) -> tu
     """
     nodes, weights = quadrature()
     changes = change(mean + nodes * std)
-    shift = weights @ changes
-    bend = weights @ (nodes * changes) / std
-    rest_var = weights @ (changes - shift - nodes * (bend * std)) ** 2
-    return mean + shift, 1.0 + bend, rest_var
+    shift, tilt = _moment_weights() @ changes
+    changes -= shift
+    changes -= nodes * tilt
+    changes *= changes
+    return mean + shift, 1.0 + tilt / std, weights @ changes

@@ -29,8 +29,9 @@ _SMALLEST_STEP = 0.01
 # Converged when a step takes less than this off the cost: less than half a posterior standard deviation, and the final
 # update takes most of that.
 _TOLERANCE = 0.2
-# The search within one linearization, without model runs: rounds, first damping, steps that end it.
-_INNER, _DAMPING, _STILL = 100, 1e-3, 1e-9
+# The search within one linearization, without model runs: rounds, first damping, what a step takes off the cost in the
+# end (the linearization is worth no more), and the shortest one that is tried.
+_INNER, _DAMPING, _GAIN, _STILL = 100, 1e-3, 1e-3, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +193,12 @@ def _minimum(task: Problem, near: Trial) -> Floats:
         curvature = jacobian.T @ jacobian
         step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), jacobian.T @ best)
         trial = residual(xi + step)
-        if trial @ trial < best @ best:
+        gained = best @ best - trial @ trial
+        if gained > 0.0:
             xi, best, damping = xi + step, trial, damping / 5.0
         else:
             damping *= 5.0
-        if np.abs(step).max() < _STILL:
+        if 0.0 < gained < _GAIN or np.abs(step).max() < _STILL:
             break
     return xi
 

@@ -117,7 +117,7 @@ def reused_update(
         return None
     whole = evidence(believed, model, observation)
     return Reused(
-        posterior=updated(prior, verified.only(used), observation[used], coefficients),
+        posterior=updated(prior, verified.only(used), observation[used], coefficients, about=plain),
         residual=whole.residual,
         residual_std=whole.std,
         nis=innovation.nis,

@@ -52,6 +52,8 @@ class Board:
         # Made once: a worker writes after every row, when the processor's caches are the FMU's.
         self._count: Floats = np.frombuffer(self._map, dtype=np.float64, count=1)
         self._slots: Floats = np.frombuffer(self._map, dtype=np.float64, offset=8).reshape(SLOTS, outputs + 1)
+        self._each = [(slot[:-1], slot[-1:]) for slot in self._slots]
+        self._written = 0
 
     @classmethod
     def create(cls, folder: Path, outputs: int) -> Self:
@@ -67,20 +69,24 @@ class Board:
 
     def write(self, outputs: Floats, seconds: float) -> None:
         """The next answer: outputs (m,) and wall time. It counts as soon as all of it is there."""
-        count = self._count[0]
-        slot = self._slots[int(count) % SLOTS]
-        slot[:-1] = outputs
-        slot[-1] = seconds
-        self._count[0] = count + 1.0
+        here, took = self._each[self._written % SLOTS]
+        here[:], took[0] = outputs, seconds
+        self._written += 1
+        self._count[0] = self._written
 
     def read(self, first: int, stop: int) -> Answers:
         """The answers from the first (counted from 0, over all that was ever asked) up to before another."""
-        rows = self._slots[np.arange(first, stop) % SLOTS]
+        start = first % SLOTS
+        if start + stop - first <= SLOTS:
+            rows = self._slots[start : start + stop - first].copy()
+        else:
+            rows = self._slots[np.arange(first, stop) % SLOTS]
         return Answers(rows[:, :-1], rows[:, -1])
 
     def close(self) -> None:
         """Forget the memory and remove the file."""
         # Arrays that look into a map keep it from being closed.
         self._count = self._slots = np.empty(0)
+        self._each.clear()
         self._map.close()
         self.path.unlink(missing_ok=True)

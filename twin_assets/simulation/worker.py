@@ -8,7 +8,7 @@ Dagster's).
 import ctypes
 import os
 import pickle
-import queue
+import select
 import shutil
 import signal
 import sys
@@ -32,20 +32,21 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = _take_pipes()
     hello: Hello = pickle.load(requests)  # noqa: S301 - from the parent's own pipe
-    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, hello.setup, inbox), daemon=True).start()
+    threading.Thread(target=_outlived, args=(requests.fileno(), hello.setup), daemon=True).start()
     try:
         instance = Instance(hello.setup)
         _say(answers, Ready(resident_mb()))
-        _serve(instance, Board(hello.board, len(hello.setup.outputs)), inbox, answers)
+        _serve(instance, Board(hello.board, len(hello.setup.outputs)), requests, answers)
     except InstanceError as error:
         _flush_c()
         _say(answers, Failure(str(error), error.log))
+    except EOFError:  # the parent was killed
+        shutil.rmtree(hello.setup.folder, ignore_errors=True)
 
 
-def _serve(instance: Instance, board: Board, inbox: "queue.SimpleQueue[object]", answers: IO[bytes]) -> None:
+def _serve(instance: Instance, board: Board, requests: IO[bytes], answers: IO[bytes]) -> None:
     while True:
-        match inbox.get():
+        match pickle.load(requests):  # noqa: S301 - as above
             case Batch() as batch:
                 for outputs, seconds in evaluations(instance, batch, before_each=_forget_output):
                     board.write(outputs, seconds)
@@ -96,16 +97,19 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, answers
 
 
-def _listen(requests: IO[bytes], setup: Setup, inbox: "queue.SimpleQueue[object]") -> None:
-    """Pass messages on. A pipe that ends without a stop means that the parent was killed: then end, FMU or not."""
-    try:
-        while True:
-            inbox.put(pickle.load(requests))  # noqa: S301 - from the parent's own pipe
-    except EOFError:
-        shutil.rmtree(setup.folder, ignore_errors=True)
-        inbox.put(None)
-        time.sleep(ORPHAN_GRACE_S)
-        os._exit(1)
+def _outlived(requests: int, setup: Setup) -> None:
+    """Wait until the parent lets go of its pipe without a stop, that is, is killed: then end, FMU or not.
+
+    Windows has no ``poll``: there an FMU that hangs outlives its parent, another ends with its evaluation.
+    """
+    if not hasattr(select, "poll"):
+        return
+    hung_up = select.poll()
+    hung_up.register(requests, 0)
+    hung_up.poll()
+    shutil.rmtree(setup.folder, ignore_errors=True)
+    time.sleep(ORPHAN_GRACE_S)
+    os._exit(1)
 
 
 def _say(answers: IO[bytes], message: object) -> None:

@@ -27,7 +27,7 @@ from twin_assets.stages.ukf_rows import Row, record, rows_of, state_frame
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
-ALGORITHM = "3"
+ALGORITHM = "4"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
 BLOCK = 36
