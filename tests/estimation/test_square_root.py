@@ -96,3 +96,27 @@ def test_a_gaussian_keeps_the_root_that_it_was_made_of() -> None:
     assert gaussian.root.tobytes() == made.tobytes()
     assert (gaussian.cov == gaussian.cov.T).all()
     np.testing.assert_allclose(gaussian.std, [2.0, np.sqrt(0.1)])
+
+
+def test_many_channels_tell_what_the_information_filter_says(make_coefficients: Callable[..., Coefficients]) -> None:
+    """Forty channels of two coefficients: information adds up, I + sum h h^T, far from any bound."""
+
+    class Many:
+        coefficients = ("b0", "b1")
+        inputs: tuple[str, ...] = ()
+        outputs = tuple(f"y{number}" for number in range(40))
+        matrix = np.random.default_rng(7).normal(size=(40, 2))
+
+        def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
+            """See PredictiveModel."""
+            del inputs
+            return np.asarray(coefficients @ self.matrix.T, dtype=np.float64)
+
+    observed = np.random.default_rng(8).normal(size=40)
+    state = FilterState(None, Gaussian(np.zeros(2), np.eye(2)))
+    posterior = filter_step(
+        state, 0, observed, np.empty(0), Many(), make_coefficients(2), FilterSettings(np.ones(40), 1e-4)
+    ).posterior
+    information = np.eye(2) + Many.matrix.T @ Many.matrix
+    np.testing.assert_allclose(posterior.cov, np.linalg.inv(information), rtol=1e-9)
+    np.testing.assert_allclose(posterior.mean, np.linalg.solve(information, Many.matrix.T @ observed), rtol=1e-9)

@@ -123,9 +123,10 @@ class _Seen:
 def _seen(model: Affine, observation: Floats) -> _Seen:
     m, n = model.slope.shape
     noise = model.noise_root(np.empty((m, 0)))
-    white = np.linalg.solve(noise, np.column_stack([model.slope, observation - model.value]))
+    both = np.column_stack([model.slope, observation - model.value])
+    white = np.asarray(np.linalg.solve(noise, both), dtype=np.float64)
     if m > _MANY * n:
-        white = np.linalg.qr(white, mode="r")[:n]
+        white = np.asarray(np.linalg.qr(white, mode="r"), dtype=np.float64)[:n]
     return _Seen(model.center, white[:, n], white[:, :n])
 
 
