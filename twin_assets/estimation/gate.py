@@ -10,7 +10,7 @@ import numpy as np
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.gaussian import Gaussian, Linearized
-from twin_assets.estimation.iterated import Found, Predict, Problem, explain
+from twin_assets.estimation.iterated import Predict, Problem, explain
 from twin_assets.estimation.state import FilterSettings
 from twin_assets.estimation.update import Evidence, evidence, updated
 from twin_assets.model import Floats
@@ -101,31 +101,34 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
         if innovation.nis <= threshold and not hidden:
             return Decision(expected, plain, innovation.nis, used, "ukf", runs)
         if spent + 2 <= _LINEARIZATIONS:
-            found = _explained(prediction, plain, observation, used, threshold, _LINEARIZATIONS - spent)
+            needed = innovation.nis - (left.min() + one if hidden else threshold)
+            task = _problem(prediction, model, seen, used)
+            found = explain(task, plain, needed, threshold, _LINEARIZATIONS - spent)
             best, spent, runs = found.best, spent + found.linearizations, runs + found.model_runs
-            left = np.minimum(left, best.evidence().nis_without_each())
-            if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
-                posterior = updated(prediction.prior, best.model, seen, prediction.coefficients)
-                return Decision(expected, posterior, best.cost, used, "iterated", runs)
+            if best is not None:
+                left = np.minimum(left, best.evidence().nis_without_each())
+                if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
+                    posterior = updated(prediction.prior, best.model, seen, prediction.coefficients)
+                    return Decision(expected, posterior, best.cost, used, "iterated", runs)
         used = _without(used, int(np.argmin(left)))
     return Decision(expected, prediction.prior, 0.0, used, "prediction", runs)
 
 
-def _explained(
-    prediction: Prediction, plain: Gaussian, observation: Floats, used: np.ndarray, enough: float, budget: int
-) -> Found:
+def _problem(prediction: Prediction, model: Affine, seen: Floats, used: np.ndarray) -> Problem:
+    """What the used channels ask of the coefficients."""
+
     def predict(values: Floats) -> Floats:
         return prediction.predict(values)[:, used]
 
-    task = Problem(
+    return Problem(
         prior=prediction.prior,
         points=prediction.points,
         outputs=prediction.outputs[:, used],
-        observation=observation[used],
+        model=model,
+        observation=seen,
         predict=predict,
         coefficients=prediction.coefficients,
     )
-    return explain(task, plain, enough, budget)
 
 
 def _without(used: np.ndarray, place: int) -> np.ndarray:

@@ -20,6 +20,8 @@ Predict = Callable[[Floats], Floats]
 # Where the search may start: on the axis that explains most (prior standard deviations), and on the line to the plain
 # update (fractions of it). No start is farther away than the longest of the former.
 _AXIS, _LINE = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0]), np.array([0.125, 0.25, 0.5, 1.0])
+# The model is taken for affine if none of these costs differs by this part of what an explanation has to gain.
+_AFFINE = 0.1
 # Fractions of a full step that are tried together where the full step leads uphill.
 _SHORTER = np.array([0.5, 0.25, 0.125, 0.06, 0.03, 0.01])
 # Finite differences reach at most this far, in prior standard deviations, and at least so many scales of the clamp: far
@@ -42,6 +44,7 @@ class Problem:
         prior: of the n states.
         points: (2n+1, n) the sigma points of the coefficients.
         outputs: (2n+1, m) whitened, there.
+        model: affine, fitted to them.
         observation: (m,) whitened, of the used channels.
         predict: the whitened outputs (k, m) of those channels for coefficients (k, n).
         coefficients: bounds.
@@ -50,13 +53,10 @@ class Problem:
     prior: Gaussian
     points: Floats
     outputs: Floats
+    model: Affine
     observation: Floats
     predict: Predict
     coefficients: Coefficients
-
-    def whitened(self, state: Floats) -> Floats:
-        """(n,) xi of a state."""
-        return np.asarray(np.linalg.solve(self.prior.root, state - self.prior.mean), dtype=np.float64)
 
     def states(self, xi: Floats) -> Floats:
         """(..., n) states of whitened ones."""
@@ -64,7 +64,14 @@ class Problem:
 
     def costs(self, xi: Floats) -> Floats:
         """(k,) costs of whitened states (k, n), by k model runs."""
-        outputs = self.predict(to_physical(self.states(xi), self.coefficients))
+        return self._costs(xi, self.predict(to_physical(self.states(xi), self.coefficients)))
+
+    def affine_costs(self, xi: Floats) -> Floats:
+        """(k,) what they would be if the model were what was fitted to the sigma points."""
+        away = to_physical(self.states(xi), self.coefficients) - self.model.center
+        return self._costs(xi, self.model.value + away @ self.model.slope.T)
+
+    def _costs(self, xi: Floats, outputs: Floats) -> Floats:
         return np.asarray((xi**2).sum(axis=1) + ((self.observation - outputs) ** 2).sum(axis=1), dtype=np.float64)
 
 
@@ -99,17 +106,26 @@ class Found:
     """What a search found and what it took.
 
     Attributes:
-        best: the most likely point.
+        best: the most likely point; None where the model is affine, and the plain update is that.
         linearizations: spent.
         model_runs: spent, all in all.
     """
+
+    best: Trial | None
+    linearizations: int
+    model_runs: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Descent:
+    """As ``Found``, from one start."""
 
     best: Trial
     linearizations: int
     model_runs: int
 
 
-def explain(task: Problem, plain: Gaussian, enough: float, linearizations: int) -> Found:
+def explain(task: Problem, plain: Gaussian, needed: float, enough: float, linearizations: int) -> Found:
     """Search for the maximum of the posterior (Bell and Cathey 1993: the iterated Kalman update is Gauss-Newton).
 
     Before a kink (a roller that begins to slip) the slope says nothing about what lies behind it; the sigma points do,
@@ -117,30 +133,44 @@ def explain(task: Problem, plain: Gaussian, enough: float, linearizations: int) 
     first along the one axis whose points go most of the way to the observation (one roller slips, the other
     coefficients stay where they are), then, if that does not do, along the plain update.
 
+    Where the model is affine as far as these points reach, no search is made: the plain update is the best there is,
+    for the least cost of an affine model is the NIS, which was too much.
+
     Args:
         task: what is to be explained.
         plain: the posterior of the plain update.
+        needed: by how much the cost has to be less than the plain update's.
         enough: a cost that needs no second start.
         linearizations: budget, at least two; each takes n+1 model runs.
     """
-    first = _descended(task, np.outer(_AXIS, _axis(task)), linearizations - linearizations // 3)
+    along, line = np.outer(_AXIS, _axis(task)), np.outer(_LINE, _whitened_within_reach(task, plain))
+    starts = np.vstack([along, line])
+    costs = task.costs(starts)
+    if np.abs(task.affine_costs(starts) - costs).max() < _AFFINE * needed:
+        return Found(None, 0, len(starts))
+    best_along, best_on_line = along[np.argmin(costs[: len(along)])], line[np.argmin(costs[len(along) :])]
+    first = _descended(task, best_along, linearizations - linearizations // 3)
     if first.best.cost <= enough:
-        return first
-    xi = task.whitened(plain.mean)
-    if (norm := float(np.linalg.norm(xi))) > _AXIS[-1]:
-        xi *= _AXIS[-1] / norm
-    second = _descended(task, np.outer(_LINE, xi), linearizations - first.linearizations)
-    better = min(first, second, key=lambda found: found.best.cost)
-    return Found(better.best, first.linearizations + second.linearizations, first.model_runs + second.model_runs)
+        return Found(first.best, first.linearizations, first.model_runs + len(starts))
+    second = _descended(task, best_on_line, linearizations - first.linearizations)
+    better = min(first.best, second.best, key=lambda trial: trial.cost)
+    runs = len(starts) + first.model_runs + second.model_runs
+    return Found(better, first.linearizations + second.linearizations, runs)
 
 
-def _descended(task: Problem, starts: Floats, linearizations: int) -> Found:
-    """Go downhill from the best of the starts (k, n).
+def _whitened_within_reach(task: Problem, plain: Gaussian) -> Floats:
+    """(n,) the plain update's step, but no longer than the longest along an axis."""
+    xi = np.asarray(np.linalg.solve(task.prior.root, plain.mean - task.prior.mean), dtype=np.float64)
+    return xi * min(1.0, float(_AXIS[-1] / np.linalg.norm(xi)))
+
+
+def _descended(task: Problem, start: Floats, linearizations: int) -> "_Descent":
+    """Go downhill from a start (n,).
 
     The model is linearized, in the coefficients, at each minimum of the linearization before; a step that leads uphill
     is shortened (line search: Sarkka and Svensson 2020). The clamp is not linearized: it costs no model runs.
     """
-    current, spent, runs = _linearized(task, starts[np.argmin(task.costs(starts))], None), 1, len(starts)
+    current, spent, runs = _linearized(task, start, None), 1, 0
     while spent < linearizations:
         step = _minimum(task, current) - current.xi
         trial = _linearized(task, current.xi + step, current)
@@ -154,7 +184,7 @@ def _descended(task: Problem, starts: Floats, linearizations: int) -> Found:
         current = trial if gained > 0.0 else current
         if gained < _TOLERANCE:
             break
-    return Found(current, spent, runs + spent * (task.prior.mean.size + 1))
+    return _Descent(current, spent, runs + spent * (task.prior.mean.size + 1))
 
 
 def _axis(task: Problem) -> Floats:
