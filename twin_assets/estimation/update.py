@@ -10,7 +10,7 @@ import numpy as np
 
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients, clamped
-from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, triangular
+from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, solved_positive, triangular
 from twin_assets.model import Floats
 
 # Rounds of linearizing the clamp: two away from bounds, ten to thirty at one, damped after these many. They are cheap.
@@ -44,7 +44,7 @@ class Evidence:
     @cached_property
     def _inverse(self) -> Floats:
         """(m, m) root^-1."""
-        return np.asarray(np.linalg.solve(self.root, np.eye(self.residual.size)), dtype=np.float64)
+        return np.asarray(np.linalg.solve(self.root, _eye(self.residual.size)), dtype=np.float64)
 
     @property
     def nis(self) -> float:
@@ -154,10 +154,10 @@ def _roughly_solved(prior: Gaussian, reach: Floats, noise: Floats, residual: Flo
     n, k = prior.mean.size, residual.size
     told = np.empty((k, n + 1))
     told[:, :n], told[:, n] = reach, residual
-    information = reach.T @ np.linalg.solve(noise @ noise.T + _eye(k), told)
+    information = reach.T @ solved_positive(noise @ noise.T + _eye(k), told)
     told = np.empty((n, n + 1))
     told[:, :n], told[:, n] = prior.root.T, information[:, n]
-    solved = np.linalg.solve(information[:, :n] + _eye(n), told)
+    solved = solved_positive(information[:, :n] + _eye(n), told)
     variance = np.einsum("ij,ji->i", prior.root, solved[:, :n])
     return prior.mean + prior.root @ solved[:, n], np.sqrt(variance)
 
