@@ -110,3 +110,14 @@ class TolerantModel(Protocol):
             EvaluationError: if no row can be evaluated whatever it holds, for the model does not even start.
         """
         ...
+
+
+def attempt(model: PredictiveModel, coefficients: Floats, inputs: Floats) -> Attempt:
+    """What a model can say to a batch; one that cannot be asked for less says all or raises.
+
+    Raises:
+        EvaluationError: as ``TolerantModel.attempt``, or as ``PredictiveModel.evaluate``.
+    """
+    if isinstance(model, TolerantModel):
+        return model.attempt(coefficients, inputs)
+    return Attempt(model.evaluate(coefficients, inputs))

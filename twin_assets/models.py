@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from twin_assets.errors import TwinError
-from twin_assets.model import Floats, PredictiveModel
+from twin_assets.model import Attempt, Floats, PredictiveModel, attempt
 from twin_assets.simulation import FmuReplacedError, fmu_sha256
 from twin_assets.spec_file import Twin
 
@@ -76,6 +76,14 @@ class LazyModel:
             FmuReplacedError: if the FMU was replaced since the run first asked for it.
         """
         return self._opened.evaluate(coefficients, inputs)
+
+    def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """See TolerantModel.
+
+        Raises:
+            FmuReplacedError: if the FMU was replaced since the run first asked for it.
+        """
+        return attempt(self._opened, coefficients, inputs)
 
     @property
     def _opened(self) -> RunningModel:

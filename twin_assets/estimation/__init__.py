@@ -4,7 +4,7 @@ from twin_assets.estimation.batch import Batch
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.filter import filter_step, prior
 from twin_assets.estimation.gaussian import Gaussian
-from twin_assets.estimation.marginals import Marginals, coefficient_marginals, predict_outputs
+from twin_assets.estimation.marginals import Marginals, UnpredictableError, coefficient_marginals, predict_outputs
 from twin_assets.estimation.search import CalibrationError, StaticSettings
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
 from twin_assets.estimation.static import StaticCalibration, calibrate_static
@@ -20,6 +20,7 @@ __all__ = [
     "StaticCalibration",
     "StaticSettings",
     "Step",
+    "UnpredictableError",
     "calibrate_static",
     "coefficient_marginals",
     "filter_step",

@@ -6,7 +6,7 @@ Belongs here: the only calls of a model, and what is checked about them.
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.model import EvaluationError, Floats, PredictiveModel
+from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, PredictiveModel, attempt
 
 
 def check(model: PredictiveModel, inputs: Floats, coefficients: Coefficients) -> None:
@@ -38,16 +38,77 @@ def outputs_of(values: Floats, inputs: Floats, model: PredictiveModel) -> Floats
         EvaluationError: if the model fails, or answers with what is not finite.
         ValueError: if the answer has the wrong shape.
     """
-    outputs = np.asarray(model.evaluate(values, inputs), dtype=np.float64)
-    if outputs.shape != (len(values), len(model.outputs)):
-        raise ValueError(f"outputs have shape {outputs.shape}, expected {(len(values), len(model.outputs))}")
+    outputs = _shaped(model.evaluate(values, inputs), values, model)
     finite = np.isfinite(outputs)
     if not finite.all():
         row, column = (int(index) for index in np.argwhere(~finite)[0])
-        failing = dict(zip(model.coefficients, values[row].tolist(), strict=True))
+        failing = _named(values[row], model)
         raise EvaluationError(
             f"the model's output '{model.outputs[column]}' is {outputs[row, column]} at {failing}, where a finite"
             " number is expected; check the bounds of the coefficients and the inputs",
             failing,
         )
     return outputs
+
+
+def attempted(values: Floats, inputs: Floats, model: PredictiveModel) -> Attempt:
+    """As ``outputs_of``, but rows that fail are told: the others are finite, those are NaN and among the failures.
+
+    Raises:
+        EvaluationError: if the model cannot be run at all, or cannot tell which rows fail.
+        ValueError: if the answer has the wrong shape.
+    """
+    found = attempt(model, values, inputs)
+    outputs = _shaped(found.outputs, values, model)
+    told = {failed.row: failed for failed in found.failures}
+    for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)).tolist() if 0 not in told else ():
+        column = int(np.flatnonzero(~np.isfinite(outputs[row]))[0])
+        reason = f"its output '{model.outputs[column]}' is {outputs[row, column]}"
+        told.setdefault(row, FailedRow(row, _named(values[row], model), reason))
+    failed = ~np.isfinite(outputs).all(axis=1, keepdims=True)
+    return Attempt(np.where(failed, np.nan, outputs), tuple(told[row] for row in sorted(told)))
+
+
+class Runs:
+    """The model under one operating condition: outputs (k, m) of coefficients (k, n), NaN in rows where it failed.
+
+    It counts: nobody who runs the model has to say how often.
+
+    Args:
+        model: to run.
+        inputs: (p,) physical units.
+        noise_std: (m,) of the first m outputs: no others are then given, and these in units of it.
+
+    Attributes:
+        rows: evaluated so far.
+    """
+
+    def __init__(self, model: PredictiveModel, inputs: Floats, noise_std: Floats | None = None) -> None:
+        self._model, self._inputs, self._noise_std = model, inputs, noise_std
+        self._failures: list[FailedRow] = []
+        self.rows = 0
+
+    def __call__(self, values: Floats) -> Floats:
+        """Run the model."""
+        self.rows += len(values)
+        found = attempted(values, self._inputs, self._model)
+        self._failures += found.failures
+        if self._noise_std is None:
+            return found.outputs
+        return found.outputs[:, : self._noise_std.size] / self._noise_std
+
+    @property
+    def failures(self) -> tuple[FailedRow, ...]:
+        """All that failed so far."""
+        return tuple(self._failures)
+
+
+def _shaped(outputs: Floats, values: Floats, model: PredictiveModel) -> Floats:
+    outputs = np.asarray(outputs, dtype=np.float64)
+    if outputs.shape != (len(values), len(model.outputs)):
+        raise ValueError(f"outputs have shape {outputs.shape}, expected {(len(values), len(model.outputs))}")
+    return outputs
+
+
+def _named(values: Floats, model: PredictiveModel) -> dict[str, float]:
+    return dict(zip(model.coefficients, values.tolist(), strict=True))

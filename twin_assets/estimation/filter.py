@@ -6,14 +6,15 @@ Belongs here: the order of things. The mathematics is in the modules beside it.
 import numpy as np
 
 from twin_assets.estimation import bounds
-from twin_assets.estimation.affine import cloud, fitted
+from twin_assets.estimation.affine import cloud, fitted, inside
 from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.drift import drifted
-from twin_assets.estimation.evaluation import check, outputs_of
-from twin_assets.estimation.gate import Prediction, decide
+from twin_assets.estimation.evaluation import Runs, check
+from twin_assets.estimation.gate import Decision, Prediction, decide
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.hold import held
 from twin_assets.estimation.iterated import Predict
+from twin_assets.estimation.mending import mended
 from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
 from twin_assets.model import Floats, PredictiveModel
@@ -47,11 +48,13 @@ def filter_step(
         settings: noise, gate, and whether to hold what is not told.
 
     Returns:
-        Posterior and diagnostics; a pure function of the arguments.
+        Posterior and diagnostics; a pure function of the arguments. Where some runs of a model that can tell them
+        failed (``TolerantModel``), the update goes on without them if enough are left (``mending``), and is degraded;
+        otherwise nothing is assimilated, for the reason "model".
 
     Raises:
         ValueError: on wrong shapes or names, and when time does not advance.
-        EvaluationError: when the model cannot be evaluated.
+        EvaluationError: when the model cannot be evaluated at all, or cannot tell where it fails.
     """
     check(model, inputs, coefficients)
     m = settings.noise_std.size
@@ -66,20 +69,20 @@ def filter_step(
         nothing = np.full(m, np.nan)
         return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0, state.learnt)
 
-    def predict(values: Floats) -> Floats:
-        return outputs_of(values, inputs, model)[:, :m] / settings.noise_std
-
+    runs = Runs(model, inputs, settings.noise_std)
     seen = np.where(measured, observation / settings.noise_std, np.nan)
     if settings.reuse and state.learnt is not None:
-        quick = reused_update(before, seen, inputs, predict, coefficients, settings, state.learnt)
+        quick = reused_update(before, seen, inputs, runs, coefficients, settings, state.learnt)
         if quick is not None:
-            return _reused(time_ns, quick, measured, settings)
-    prediction, looked = _predicted(before, predict, coefficients), 0
-    if settings.hold:
-        prediction, looked = held(prediction, state.posterior)
-    decision = decide(prediction, seen, settings)
-    # Beyond a kink the slopes are others.
-    learnt = learnt_from(prediction, inputs) if settings.reuse and decision.method == "ukf" else None
+            return _reused(time_ns, quick, measured, runs, settings)
+    prediction = _predicted(before, runs, coefficients)
+    if prediction is not None and settings.hold:
+        prediction = held(prediction, state.posterior)
+    decision = None if prediction is None else _answered(decide(prediction, seen, settings), prediction, runs)
+    if prediction is None or decision is None:
+        return _unanswered(time_ns, before, measured, runs)
+    # Beyond a kink the slopes are others; and what was made up is no knowledge.
+    known = settings.reuse and decision.method == "ukf" and not runs.failures
     return Step(
         time_ns=time_ns,
         posterior=decision.posterior,
@@ -89,20 +92,37 @@ def filter_step(
         dof=int(decision.used.sum()),
         reasons=_reasons(measured, decision.used),
         method=decision.method,
-        model_runs=len(prediction.points) + looked + decision.model_runs,
-        learnt=learnt,
+        model_runs=runs.rows,
+        learnt=learnt_from(prediction, inputs) if known else None,
+        failures=runs.failures,
     )
 
 
-def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction:
-    """The model at 2n+1 sigma points."""
+def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction | None:
+    """The model at 2n+1 sigma points; None where it could be run at too few of them."""
     believed = physical(before, coefficients)
     drawn = cloud(believed, coefficients)
-    outputs = predict(drawn.points)
+    outputs = mended(drawn.points, predict(drawn.points), predict)
+    if outputs is None:
+        return None
     return Prediction(before, believed, drawn.points, outputs, fitted(drawn, outputs), predict, coefficients)
 
 
-def _reused(time_ns: int, quick: Reused, measured: np.ndarray, settings: FilterSettings) -> Step:
+def _answered(decision: Decision, prediction: Prediction, runs: Runs) -> Decision | None:
+    """A decision; None if it leads to where the model cannot be run, from where no later update would find back."""
+    if not (runs.failures and decision.used.any()):
+        return decision
+    reached = inside(physical(decision.posterior, prediction.coefficients).mean, prediction.coefficients)
+    return None if np.isnan(runs(reached[np.newaxis])).any() else decision
+
+
+def _unanswered(time_ns: int, before: Gaussian, measured: np.ndarray, runs: Runs) -> Step:
+    """Too little of the model could be run to compare anything with it: time has passed, that is all."""
+    nothing, reasons = np.full(measured.size, np.nan), tuple(np.where(measured, "model", "missing").tolist())
+    return Step(time_ns, before, nothing, nothing, 0.0, 0, reasons, "prediction", runs.rows, failures=runs.failures)
+
+
+def _reused(time_ns: int, quick: Reused, measured: np.ndarray, runs: Runs, settings: FilterSettings) -> Step:
     return Step(
         time_ns=time_ns,
         posterior=quick.posterior,
@@ -112,7 +132,7 @@ def _reused(time_ns: int, quick: Reused, measured: np.ndarray, settings: FilterS
         dof=int(measured.sum()),
         reasons=_reasons(measured, measured),
         method="reused",
-        model_runs=quick.model_runs,
+        model_runs=runs.rows,
         learnt=quick.learnt,
     )
 

@@ -52,7 +52,6 @@ class Decision:
         nis: of the used channels; of an iterated update the cost of the explanation, which has the same law.
         used: (m,) bool.
         method: "ukf", "iterated" or "prediction".
-        model_runs: further rows evaluated.
     """
 
     expected: Evidence
@@ -60,7 +59,6 @@ class Decision:
     nis: float
     used: np.ndarray
     method: str
-    model_runs: int
 
 
 def decide(prediction: Prediction, observation: Floats, settings: FilterSettings) -> Decision:
@@ -89,7 +87,7 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
     """
     used = np.isfinite(observation)
     expected = evidence(prediction.believed, prediction.model, observation)
-    spent = runs = 0
+    spent = 0
     while used.any():
         model, seen = prediction.model.only(used), observation[used]
         innovation = expected if used.all() else evidence(prediction.believed, model, seen)
@@ -99,19 +97,19 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
         left = innovation.nis_without_each()
         hidden = innovation.nis <= threshold and innovation.nis - left.min() > one
         if innovation.nis <= threshold and not hidden:
-            return Decision(expected, plain, innovation.nis, used, "ukf", runs)
+            return Decision(expected, plain, innovation.nis, used, "ukf")
         if spent + 2 <= _LINEARIZATIONS:
             needed = innovation.nis - (left.min() + one if hidden else threshold)
             task = _problem(prediction, model, seen, used)
             found = explain(task, plain, needed, threshold, _LINEARIZATIONS - spent)
-            best, spent, runs = found.best, spent + found.linearizations, runs + found.model_runs
+            best, spent = found.best, spent + found.linearizations
             if best is not None:
                 left = np.minimum(left, best.evidence().nis_without_each())
                 if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
                     posterior = updated(prediction.prior, best.model, seen, prediction.coefficients)
-                    return Decision(expected, posterior, best.cost, used, "iterated", runs)
+                    return Decision(expected, posterior, best.cost, used, "iterated")
         used = _without(used, int(np.argmin(left)))
-    return Decision(expected, prediction.prior, 0.0, used, "prediction", runs)
+    return Decision(expected, prediction.prior, 0.0, used, "prediction")
 
 
 def _problem(prediction: Prediction, model: Affine, seen: Floats, used: np.ndarray) -> Problem:

@@ -27,7 +27,11 @@ from twin_assets.model import Floats
 _UNTOLD = 0.5
 
 
-def held(prediction: Prediction, posterior: Gaussian) -> tuple[Prediction, int]:
+class _SilentError(Exception):
+    """The model could not be run beside the estimate."""
+
+
+def held(prediction: Prediction, posterior: Gaussian) -> Prediction | None:
     """A prediction that no observation moves along what the model does not show here.
 
     Directions of which nothing has been told before have the prior's variance, and their mean is where it was. Those
@@ -38,25 +42,30 @@ def held(prediction: Prediction, posterior: Gaussian) -> tuple[Prediction, int]:
         posterior: after the observation before, from where the prediction drifted.
 
     Returns:
-        The prediction to be used, and how many model runs it took: 2n+1, and some where the model is blind.
+        The prediction to be used, for 2n+1 model runs, and some more where the model is blind. None where it cannot be
+        run there: what would have to be held is not known then.
     """
-    coefficients, runs = prediction.coefficients, 0
+    coefficients = prediction.coefficients
 
     def measure(values: Floats) -> Floats:
-        nonlocal runs
-        runs += len(values)
-        return prediction.predict(values)
+        outputs = prediction.predict(values)
+        if np.isnan(outputs).any():
+            raise _SilentError
+        return outputs
 
-    blind = seen_around(measure, straight(coefficients, around=prediction.believed.mean)).blind
+    try:
+        blind = seen_around(measure, straight(coefficients, around=prediction.believed.mean)).blind
+    except _SilentError:
+        return None
     if not blind.size:
-        return prediction, runs
+        return prediction
     std = coefficients.initial_std
     seen = np.eye(std.size) - blind @ blind.T
     flat = replace(prediction.model, slope=prediction.model.slope * std @ seen / std)
     # What the clamp hides of a coefficient, its state has to go the farther for.
     blind_states = np.linalg.qr(blind / prediction.believed.slope[:, np.newaxis])[0]
     prior = at_prior(prediction.prior, posterior, blind_states, coefficients)
-    return replace(prediction, prior=prior, believed=physical(prior, coefficients), model=flat), runs
+    return replace(prediction, prior=prior, believed=physical(prior, coefficients), model=flat)
 
 
 def at_prior(drifted: Gaussian, posterior: Gaussian, blind: Floats, coefficients: Coefficients) -> Gaussian:

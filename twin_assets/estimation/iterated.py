@@ -63,8 +63,9 @@ class Problem:
         return np.asarray(self.prior.mean + xi @ self.prior.root.T, dtype=np.float64)
 
     def costs(self, xi: Floats) -> Floats:
-        """(k,) costs of whitened states (k, n), by k model runs."""
-        return self._costs(xi, self.predict(to_physical(self.states(xi), self.coefficients)))
+        """(k,) costs of whitened states (k, n), by k model runs; infinite where the model cannot be run."""
+        costs = self._costs(xi, self.predict(to_physical(self.states(xi), self.coefficients)))
+        return np.asarray(np.where(np.isnan(costs), np.inf, costs), dtype=np.float64)
 
     def affine_costs(self, xi: Floats) -> Floats:
         """(k,) what they would be if the model were what was fitted to the sigma points."""
@@ -106,23 +107,17 @@ class Found:
     """What a search found and what it took.
 
     Attributes:
-        best: the most likely point; None where the model is affine, and the plain update is that.
+        best: the most likely point; None where the model is affine, and the plain update is that, or cannot be run.
         linearizations: spent.
-        model_runs: spent, all in all.
     """
 
     best: Trial | None
     linearizations: int
-    model_runs: int
 
-
-@dataclass(frozen=True, eq=False)
-class _Descent:
-    """As ``Found``, from one start."""
-
-    best: Trial
-    linearizations: int
-    model_runs: int
+    @property
+    def cost(self) -> float:
+        """Of the best."""
+        return np.inf if self.best is None else self.best.cost
 
 
 def explain(task: Problem, plain: Gaussian, needed: float, enough: float, linearizations: int) -> Found:
@@ -147,15 +142,20 @@ def explain(task: Problem, plain: Gaussian, needed: float, enough: float, linear
     starts = np.vstack([along, line])
     costs = task.costs(starts)
     if np.abs(task.affine_costs(starts) - costs).max() < _AFFINE * needed:
-        return Found(None, 0, len(starts))
-    best_along, best_on_line = along[np.argmin(costs[: len(along)])], line[np.argmin(costs[len(along) :])]
-    first = _descended(task, best_along, linearizations - linearizations // 3)
-    if first.best.cost <= enough:
-        return Found(first.best, first.linearizations, first.model_runs + len(starts))
-    second = _descended(task, best_on_line, linearizations - first.linearizations)
-    better = min(first.best, second.best, key=lambda trial: trial.cost)
-    runs = len(starts) + first.model_runs + second.model_runs
-    return Found(better, first.linearizations + second.linearizations, runs)
+        return Found(None, 0)
+    costs_along, costs_on_line = np.split(costs, [len(along)])
+    first = _descended(task, _best(along, costs_along), linearizations - linearizations // 3)
+    if first.cost <= enough:
+        return first
+    second = _descended(task, _best(line, costs_on_line), linearizations - first.linearizations)
+    better = min(first, second, key=lambda found: found.cost)
+    return Found(better.best, first.linearizations + second.linearizations)
+
+
+def _best(states: Floats, costs: Floats) -> Floats | None:
+    """(n,) the one of (k, n) with the least of the costs (k,); None where the model can be run at none."""
+    place = int(np.argmin(costs))
+    return states[place] if np.isfinite(costs[place]) else None
 
 
 def _whitened_within_reach(task: Problem, plain: Gaussian) -> Floats:
@@ -164,27 +164,29 @@ def _whitened_within_reach(task: Problem, plain: Gaussian) -> Floats:
     return xi * min(1.0, float(_AXIS[-1] / np.linalg.norm(xi)))
 
 
-def _descended(task: Problem, start: Floats, linearizations: int) -> "_Descent":
-    """Go downhill from a start (n,).
+def _descended(task: Problem, start: Floats | None, linearizations: int) -> Found:
+    """Go downhill from a start (n,), if there is one.
 
     The model is linearized, in the coefficients, at each minimum of the linearization before; a step that leads uphill
-    is shortened (line search: Sarkka and Svensson 2020). The clamp is not linearized: it costs no model runs.
+    is shortened (line search: Sarkka and Svensson 2020), and so is one to where the model cannot be run. The clamp is
+    not linearized: it costs no model runs.
     """
-    current, spent, runs = _linearized(task, start, None), 1, 0
-    while spent < linearizations:
+    current, spent = _linearized(task, start, None), 1
+    while current is not None and spent < linearizations:
         step = _minimum(task, current) - current.xi
         trial = _linearized(task, current.xi + step, current)
         spent += 1
-        if trial.cost >= current.cost and spent < linearizations:
-            shorter = current.xi + np.outer(_SHORTER, step)
-            trial = _linearized(task, shorter[np.argmin(task.costs(shorter))], current)
+        if (trial is None or trial.cost >= current.cost) and spent < linearizations:
+            # The first is the model's anchor: nothing is said about the others where it cannot be run itself.
+            shorter = _SHORTER[::-1] if trial is None else _SHORTER
+            states = current.xi + np.outer(shorter, step)
+            trial = _linearized(task, _best(states, task.costs(states)), current)
             spent += 1
-            runs += _SHORTER.size
-        gained = current.cost - trial.cost
+        gained = 0.0 if trial is None else current.cost - trial.cost
         current = trial if gained > 0.0 else current
         if gained < _TOLERANCE:
             break
-    return _Descent(current, spent, runs + spent * (task.prior.mean.size + 1))
+    return Found(current, spent)
 
 
 def _axis(task: Problem) -> Floats:
@@ -233,13 +235,18 @@ def _minimum(task: Problem, near: Trial) -> Floats:
     return xi
 
 
-def _linearized(task: Problem, xi: Floats, near: Trial | None) -> Trial:
+def _linearized(task: Problem, xi: Floats | None, near: Trial | None) -> Trial | None:
+    """None where there is no such point, or the model cannot be run there."""
+    if xi is None:
+        return None
     state = task.states(xi)
     values = to_physical(state, task.coefficients)
     steps = _steps(task, near)
     # Differences lead away from an upper bound that they would cross.
     steps = np.where(values + steps <= task.coefficients.upper, steps, -steps)
     outputs = task.predict(np.vstack([values, values + np.diag(steps)]))
+    if np.isnan(outputs).any():
+        return None
     slope = (outputs[1:] - outputs[0]).T / steps
     model = Affine(values, outputs[0], slope, np.zeros((0, outputs.shape[1])))
     chain = slope * clamp_slope(state, task.coefficients) @ task.prior.root

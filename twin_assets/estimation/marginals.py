@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients, physical, to_physical
-from twin_assets.estimation.evaluation import check, outputs_of
+from twin_assets.estimation.evaluation import Runs, check
 from twin_assets.estimation.gaussian import Gaussian, frozen
-from twin_assets.model import Floats, PredictiveModel
+from twin_assets.estimation.mending import mended
+from twin_assets.model import EvaluationError, FailedRow, Floats, PredictiveModel
 
 # The standard normal quantile of 97.5 %.
 _Z_95 = 1.959963984540054
@@ -25,16 +26,31 @@ class Marginals:
         std: (q,).
         lower: (q,) 2.5 % quantiles.
         upper: (q,) 97.5 % quantiles.
+        failures: rows that the model could not evaluate for them, and that were done without.
     """
 
     mean: Floats
     std: Floats
     lower: Floats
     upper: Floats
+    failures: tuple[FailedRow, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("mean", "std", "lower", "upper"):
             object.__setattr__(self, field, frozen(getattr(self, field)))
+
+
+class UnpredictableError(EvaluationError):
+    """The model cannot be run where the coefficients are believed to be; elsewhere it may.
+
+    Attributes:
+        failures: the rows that it could not evaluate, at least one.
+    """
+
+    def __init__(self, failures: tuple[FailedRow, ...]) -> None:
+        told = "; ".join(map(str, failures))
+        super().__init__(f"where a prediction needs it, the model fails: {told}", failures[0].coefficients)
+        self.failures = failures
 
 
 def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Marginals:
@@ -71,22 +87,31 @@ def predict_outputs(
         coefficients: bounds.
 
     Returns:
-        Of all m model outputs; the interval is of the output itself, without measurement noise.
+        Of all m model outputs; the interval is of the output itself, without measurement noise. Where a model that can
+        tell it failed at some of the points, they are made up from what is left (``mending``); ``failures`` says so.
 
     Raises:
         ValueError: on wrong shapes or names.
-        EvaluationError: when the model cannot be evaluated.
+        UnpredictableError: when too little is left: nothing is said about any output then.
+        EvaluationError: when the model cannot be evaluated at all, or cannot tell where it fails.
     """
     check(model, inputs, coefficients)
     states = posterior.mean + _Z_95 * _axes(posterior)
-    outputs = outputs_of(to_physical(states, coefficients), inputs, model)
+    runs = Runs(model, inputs)
+
+    def run(states: Floats) -> Floats:
+        return runs(to_physical(states, coefficients))
+
+    outputs = mended(states, run(states), run)
+    if outputs is None:
+        raise UnpredictableError(runs.failures)
     here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, posterior.mean.size, -1)
     linear, bend = (ahead - behind) / (2.0 * _Z_95), (ahead + behind) / (2.0 * _Z_95**2)
     mean = here + bend.sum(axis=0)
     std = np.sqrt((linear**2 + 2.0 * bend**2).sum(axis=0))
     rise = np.sqrt((np.maximum(np.maximum(ahead, behind), 0.0) ** 2).sum(axis=0))
     fall = np.sqrt((np.minimum(np.minimum(ahead, behind), 0.0) ** 2).sum(axis=0))
-    return Marginals(mean, std, np.minimum(here - fall, mean), np.maximum(here + rise, mean))
+    return Marginals(mean, std, np.minimum(here - fall, mean), np.maximum(here + rise, mean), runs.failures)
 
 
 def _axes(posterior: Gaussian) -> Floats:

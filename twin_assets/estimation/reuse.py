@@ -61,7 +61,6 @@ class Reused:
         residual_std: (m,) its standard deviation.
         nis: of the measured channels.
         learnt: for the next update.
-        model_runs: two, or three where the model had to be looked at first.
     """
 
     posterior: Gaussian
@@ -69,7 +68,6 @@ class Reused:
     residual_std: Floats
     nis: float
     learnt: Learnt
-    model_runs: int
 
 
 def learnt_from(prediction: Prediction, inputs: Floats) -> Learnt:
@@ -101,10 +99,9 @@ def reused_update(
         learnt: from the updates before.
     """
     believed = physical(prior, coefficients)
-    looked = _looked(believed, inputs, predict, coefficients, learnt)
-    if looked is None:
+    model = _looked(believed, inputs, predict, coefficients, learnt)
+    if model is None:
         return None
-    model, runs = looked
     used = np.isfinite(observation)
     innovation = evidence(believed, model.only(used), observation[used])
     channels = int(used.sum())
@@ -122,7 +119,6 @@ def reused_update(
         residual_std=whole.std,
         nis=innovation.nis,
         learnt=replace(learnt, inputs=inputs, model=verified, turn=(learnt.turn + 1) % prior.mean.size),
-        model_runs=runs + 2,
     )
 
 
@@ -132,7 +128,7 @@ def _looked(
     predict: Callable[[Floats], Floats],
     coefficients: Coefficients,
     learnt: Learnt,
-) -> tuple[Affine, int] | None:
+) -> Affine | None:
     """The model about the prior: as it was seen, where that is near enough, else by a run; None if slopes are not."""
     if (np.abs(inputs - learnt.first_inputs) > _INPUTS_NEAR * np.abs(learnt.first_inputs)).any():
         return None
@@ -143,11 +139,11 @@ def _looked(
     center, same = inside(believed.mean, coefficients), np.array_equal(inputs, learnt.inputs)
     expected = learnt.model.at(center)
     if same and np.abs(expected - learnt.model.value).max() <= _EXTRAPOLATED:
-        return learnt.model, 0
+        return learnt.model
     value = predict(center[np.newaxis])[0]
-    if same and np.abs(value - expected).max() > _WRONG:
+    if np.isnan(value).any() or (same and np.abs(value - expected).max() > _WRONG):
         return None
-    return replace(learnt.model, center=center, value=value), 1
+    return replace(learnt.model, center=center, value=value)
 
 
 def _verified(
@@ -168,7 +164,10 @@ def _verified(
 
 
 def _too_wrong(verified: Affine, model: Affine, believed: Linearized, turn: int) -> bool:
-    """Whether the value where the update ended, or the slope measured there, is another than was relied upon."""
+    """Whether the value where the update ended, or the slope measured there, is another than was relied upon.
+
+    Where the model could not be run there is nothing to rely upon.
+    """
     value = np.abs(verified.value - model.at(verified.center)).max()
     tilt = np.abs(verified.slope[:, turn] - model.slope[:, turn]).max() * np.sqrt(believed.cov[turn, turn])
-    return bool(max(value, tilt) > _WRONG)
+    return not bool(np.maximum(value, tilt) <= _WRONG)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twin_assets.estimation.gaussian import Gaussian, frozen
-from twin_assets.model import Floats
+from twin_assets.model import FailedRow, Floats
 
 if TYPE_CHECKING:
     from twin_assets.estimation.reuse import Learnt
@@ -75,16 +75,18 @@ class Step:
     Attributes:
         time_ns: of the observation.
         posterior: of the unbounded states z (n,).
-        innovation: (m,) observed minus predicted, model units; NaN only where missing.
+        innovation: (m,) observed minus predicted, model units; NaN where missing, or where the model predicts nothing.
         innovation_std: (m,) its standard deviation, process and measurement noise included; NaN where nothing was
-            measured at all, for then the model is not run.
+            measured at all, for then the model is not run, and where it cannot be run.
         nis: normalised innovation squared of the accepted channels (of an iterated update the cost of the
             explanation, which has the same law); 0 without any.
         dof: accepted channels.
-        reasons: (m,) "" used, "missing" or "gated".
+        reasons: (m,) "" used, "missing", "gated", or "model" where the model could not be run.
         method: "ukf", "reused" (slopes of the updates before), "iterated" or "prediction" (nothing was assimilated).
         model_runs: rows evaluated.
         learnt: of the model, for the next update.
+        failures: rows that the model could not evaluate, also not on a second try. Where something was assimilated all
+            the same, it was without them: degraded.
     """
 
     time_ns: int
@@ -97,6 +99,7 @@ class Step:
     method: str
     model_runs: int
     learnt: "Learnt | None" = None
+    failures: tuple[FailedRow, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "innovation", frozen(self.innovation))
