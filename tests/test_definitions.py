@@ -111,6 +111,7 @@ def test_checks_stand_before_published(graph: dg.Definitions) -> None:
         "line/calibrated_coefficients:off_bounds",
         "line/calibrated_coefficients:identifiability",
         "line/calibrated_coefficients:freshness",
+        "line/calibrated_coefficients:model_answers",
         "line/virtual_sensors:finite",
     }
     assert all(spec.blocking for spec in specs)
@@ -124,7 +125,7 @@ def test_jobs_schedules_sensors(graph: dg.Definitions) -> None:
     assert isinstance(sensor, dg.SensorDefinition)
     job = graph.resolve_job_def("line_live")
     assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES)
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 6
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 7
     assert (schedule.name, schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (
         "line_schedule",
         "line_live",

@@ -32,6 +32,7 @@ from twin_assets.stages import (
     VIRTUAL_SENSORS,
 )
 from twin_assets.stages.publish import refuse_window
+from twin_assets.stages.results import failed_predictions
 from twin_assets.stages.states import previous_state, states_of
 from twin_assets.stages.verdicts import (
     Verdict,
@@ -40,6 +41,7 @@ from twin_assets.stages.verdicts import (
     identifiability,
     innovation_consistency,
     measured_enough,
+    model_answers,
     off_bounds,
 )
 from twin_assets.store import Store
@@ -51,6 +53,7 @@ OFF_BOUNDS = "off_bounds"
 IDENTIFIABILITY = "identifiability"
 FRESHNESS = "freshness"
 FINITE = "finite"
+MODEL_ANSWERS = "model_answers"
 
 CHECKS: Mapping[str, tuple[str, str]] = {
     INNOVATION_CONSISTENCY: (CALIBRATED_COEFFICIENTS, "Innovations are as large as the filter claims them to be."),
@@ -59,6 +62,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     IDENTIFIABILITY: (CALIBRATED_COEFFICIENTS, "What was measured tells the coefficients apart; if not, that is told."),
     FRESHNESS: (CALIBRATED_COEFFICIENTS, "The newest observation of the live window is young enough."),
     FINITE: (VIRTUAL_SENSORS, "Every number to be published is one."),
+    MODEL_ANSWERS: (CALIBRATED_COEFFICIENTS, "The model could be run wherever it was asked; if not, that is told."),
 }
 """Check -> the asset that it is about, and what it says. None is on ``ukf_state``: what a check is on must not proceed,
 and refused results are computed and shown all the same."""
@@ -86,6 +90,7 @@ def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> li
         identifiability(spec, ukf_state, states_of(previous_state(store, spec, window))),
         freshness(spec, window, observations, now),
         finite(coefficients, virtual_sensors),
+        model_answers(spec, ukf_state, failed_predictions(store.metadata(spec.name, VIRTUAL_SENSORS, window.key))),
     ]
 
 

@@ -59,7 +59,7 @@ class ModelSpec(Part):
     """The simulation model and how it is evaluated."""
 
     HOW_IT_RUNS: ClassVar[frozenset[str]] = frozenset({"timeout_s", "isolation", "recycle_after", "recycle_above_mb"})
-    """Fields that change no result, only how it is come by."""
+    """Fields that change no result, only how it is come by; where the model failed it is tried again after a change."""
 
     fmu: Annotated[Text, BeforeValidator(_fmu)] = Field(
         description="FMU (FMI 2.0 or 3.0, co-simulation or model exchange): a path beside twin.yaml"

@@ -17,7 +17,10 @@ _STATISTICS = ("", "_std", "_lower", "_upper")
 _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {
     "observations": (("unit", "time"), {"measurements": ("", "_reason"), "inputs": ("", "_reason")}),
     "ukf_state": (
-        ("unit", "time", "state_mean", "state_cov", "state_root", "nis", "dof", "method", "model_runs", "digest"),
+        (
+            *("unit", "time", "state_mean", "state_cov", "state_root", "nis", "dof", "method", "model_runs"),
+            *("failed_runs", "failures", "digest"),
+        ),
         {"measurements": ("_innovation", "_innovation_std", "_reason")},
     ),
     "calibrated_coefficients": (("unit", "time"), {"coefficients": _STATISTICS}),

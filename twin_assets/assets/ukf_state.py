@@ -80,6 +80,9 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         "model_runs": result.model_runs,
         "reused_updates": int((frame["method"] == "reused").sum()),
         "iterated_updates": int((frame["method"] == "iterated").sum()),
+        "failed_runs": int(frame["failed_runs"].sum()),
+        "degraded_updates": int(((frame["failed_runs"] > 0) & (reasons != "model").all(axis=1)).sum()),
+        "unanswered_updates": int((reasons == "model").any(axis=1).sum()),
         "gated": gated,
     }
     found |= numbers({"gated_fraction": gated / max(gated + used, 1)})
@@ -121,5 +124,11 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
         ("dof", "int", "measurements used"),
         ("method", "string", "ukf, reused (slopes found before), iterated or prediction"),
         ("model_runs", "int", "evaluations of the model"),
+        (
+            "failed_runs",
+            "int",
+            "how many of them failed twice: the update, if there is one, did without them and is degraded",
+        ),
+        ("failures", "string", "coefficients and reasons of those that failed"),
         ("digest", "string", "running hash over all that led to this row"),
     ]

@@ -52,7 +52,12 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
                 progress=steps,
             )
             newest = dg.MetadataValue.md(newest_estimates(result.frame, names, measures))
-            counts = {"predicted_now": result.computed, "kept": result.kept}
+            counts = {
+                "predicted_now": result.computed,
+                "kept": result.kept,
+                "degraded_predictions": result.degraded,
+                "not_predicted": result.unpredicted,
+            }
             return Made(
                 result.frame, result.metadata, {**counts, **newest_values(result.frame, charted), "newest": newest}
             )

@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twin_assets.estimation import Marginals, coefficient_marginals, predict_outputs
-from twin_assets.model import Floats, PredictiveModel
+from twin_assets.estimation import Marginals, UnpredictableError, coefficient_marginals, predict_outputs
+from twin_assets.model import FailedRow, Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_names import PREDICTED
-from twin_assets.stages.settings import coefficients_of
+from twin_assets.stages.settings import coefficients_of, how_it_runs
 from twin_assets.stages.states import posterior_of_row
 from twin_assets.stages.tables import Progress, Table, located, no_progress
 
 BASIS = "basis"
 POSTERIORS = "posteriors"
+FAILED = "failed"
+"""Metadata: posterior -> unit, time, coefficients and reasons of model runs that failed for its prediction, as JSON."""
+HOW = "how_it_ran"
 # Of a posterior's digest: what tells two rows of one window apart (64 bits) without doubling the file.
 DIGEST_LENGTH = 16
 
@@ -33,12 +36,16 @@ class ResultTable:
         metadata: to be written beside them.
         kept: rows taken over from the existing table.
         computed: rows computed now.
+        degraded: rows for which model runs failed, and that were predicted from what was left.
+        unpredicted: times without a row, for the model could not be run there.
     """
 
     frame: pd.DataFrame
     metadata: Mapping[str, str]
     kept: int
     computed: int
+    degraded: int
+    unpredicted: int
 
 
 def coefficients_table(spec: TwinSpec, ukf_state: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +72,8 @@ def virtual_sensors_table(
 ) -> ResultTable:
     """Predictions of the calibrated model: a row per ukf_state row whose inputs are known.
 
-    Where an input is unknown the model says nothing: there is no row.
+    Where an input is unknown, or too little of the model can be run, it says nothing: there is no row. Where some runs
+    fail, the row is predicted from what is left (``predict_outputs``). The metadata tells of both.
 
     Args:
         spec: names of measurements, virtual sensors, inputs.
@@ -79,32 +87,56 @@ def virtual_sensors_table(
         unit, time, and for each of ``predicted_names`` x: ``x``, ``x_std``, ``x_lower``, ``x_upper`` (95 %).
 
     Raises:
-        EvaluationError: if the model fails; names the unit and the time.
+        EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
     """
     inputs = _inputs(spec, ukf_state, observations)
     known = np.flatnonzero(np.isfinite(inputs).all(axis=1))
     rows, inputs = ukf_state.iloc[known], inputs[known]
     digests = [digest[:DIGEST_LENGTH] for digest in rows["digest"]]
-    basis = _basis(spec)
-    earlier = _earlier(existing, basis)
-    new = [i for i, digest in enumerate(digests) if digest not in earlier]
-    values = np.full((len(rows), len(predicted_names(spec)), 4), np.nan)
-    for i, digest in enumerate(digests):
-        values[i] = earlier.get(digest, np.nan)
+    basis, how = _basis(spec), how_it_runs(spec)
+    earlier, failed = _earlier(existing, basis, how)
+    new = [i for i, digest in enumerate(digests) if digest not in earlier and digest not in failed]
     for done, i in enumerate(new, start=1):
-        values[i] = _predicted(spec, model, rows.iloc[i], inputs[i])
+        prediction, failures = _predicted(spec, model, rows.iloc[i], inputs[i])
+        if prediction is not None:
+            earlier[digests[i]] = prediction
+        if failures:
+            failed[digests[i]] = f"{rows['unit'].iloc[i]} at {rows['time'].iloc[i]}: {'; '.join(map(str, failures))}"
         progress(done, len(new))
-    metadata = {BASIS: basis, POSTERIORS: "".join(digests)}
-    return ResultTable(_frame(rows, predicted_names(spec), values), metadata, len(rows) - len(new), len(new))
+    said = [i for i, digest in enumerate(digests) if digest in earlier]
+    told = {digest: failed[digest] for digest in digests if digest in failed}
+    metadata = {BASIS: basis, POSTERIORS: "".join(digests[i] for i in said)}
+    if told:
+        metadata |= {FAILED: json.dumps(told), HOW: how}
+    values = np.array([earlier[digests[i]] for i in said]).reshape(len(said), len(predicted_names(spec)), 4)
+    missing = len(rows) - len(said)
+    return ResultTable(
+        frame=_frame(rows.iloc[said], predicted_names(spec), values),
+        metadata=metadata,
+        kept=len(rows) - len(new),
+        computed=len(new),
+        degraded=len(told) - missing,
+        unpredicted=missing,
+    )
 
 
-def _predicted(spec: TwinSpec, model: PredictiveModel, row: "pd.Series[Any]", inputs: Floats) -> Floats:
-    """(q, 4) mean, std, lower, upper of the quantities of ``predicted_names``."""
+def failed_predictions(metadata: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Where model runs failed for a window's predictions, for people: unit, time, coefficients, reasons."""
+    return tuple(json.loads((metadata or {}).get(FAILED, "{}")).values())
+
+
+def _predicted(
+    spec: TwinSpec, model: PredictiveModel, row: "pd.Series[Any]", inputs: Floats
+) -> tuple[Floats | None, tuple[FailedRow, ...]]:
+    """(q, 4) mean, std, lower, upper of the quantities of ``predicted_names``, or None; and what failed."""
     with located(str(row["unit"]), pd.Timestamp(str(row["time"])).value):
-        marginals = predict_outputs(posterior_of_row(row), inputs, model, coefficients_of(spec))
+        try:
+            marginals = predict_outputs(posterior_of_row(row), inputs, model, coefficients_of(spec))
+        except UnpredictableError as error:
+            return None, error.failures
     table = _stacked([marginals], len(model.outputs))[0]
     m = len(spec.measurements)
-    return np.concatenate([table[m:], table[:m]])
+    return np.concatenate([table[m:], table[:m]]), marginals.failures
 
 
 def _inputs(spec: TwinSpec, ukf_state: pd.DataFrame, observations: pd.DataFrame) -> Floats:
@@ -120,14 +152,21 @@ def _basis(spec: TwinSpec) -> str:
     return hashlib.sha256(json.dumps(predicted_names(spec)).encode()).hexdigest()
 
 
-def _earlier(existing: Table | None, basis: str) -> dict[str, Floats]:
-    """(q, 4) predictions of an existing table by the posterior that they came from."""
-    if existing is None or existing.metadata.get(BASIS) != basis or existing.frame.empty:
-        return {}
+def _earlier(existing: Table | None, basis: str, how: str) -> tuple[dict[str, Floats], dict[str, str]]:
+    """What an existing table says, by the posterior: (q, 4) predictions, and what failed.
+
+    A model that is run as before would fail there again; run in another way it may not.
+    """
+    if existing is None or existing.metadata.get(BASIS) != basis:
+        return {}, {}
     text = existing.metadata[POSTERIORS]
     digests = [text[i : i + DIGEST_LENGTH] for i in range(0, len(text), DIGEST_LENGTH)]
     values = existing.frame.drop(columns=["unit", "time"]).to_numpy(dtype=np.float64)
-    return dict(zip(digests, values.reshape(len(digests), -1, 4), strict=True))
+    predictions = dict(zip(digests, values.reshape(len(digests), -1, 4), strict=True)) if digests else {}
+    failed: dict[str, str] = json.loads(existing.metadata.get(FAILED, "{}"))
+    if existing.metadata.get(HOW, how) == how:
+        return predictions, failed
+    return {digest: found for digest, found in predictions.items() if digest not in failed}, {}
 
 
 def _stacked(marginals: list[Marginals], size: int) -> Floats:

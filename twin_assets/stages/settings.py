@@ -1,4 +1,7 @@
-"""From the spec to what the filter takes: coefficients, noise, gate, what is held."""
+"""From the spec to what the filter takes: coefficients, noise, gate, what is held; how its model is run."""
+
+import hashlib
+import json
 
 import numpy as np
 
@@ -30,3 +33,9 @@ def settings_of(spec: TwinSpec) -> FilterSettings:
         reuse=spec.filter.reuse and not hold,
         hold=hold,
     )
+
+
+def how_it_runs(spec: TwinSpec) -> str:
+    """Hex hash of what decides whether a run of the model ends (time-out, isolation), not of what comes of it."""
+    how = spec.model.model_dump(mode="json", include=set(spec.model.HOW_IT_RUNS))
+    return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()

@@ -5,6 +5,10 @@ observation so far. Rows of an earlier materialization with the digests that are
 computed again, for the model and the filter are pure; they are kept as they are, and the filter goes on after them. So
 new data continues after the watermark, and late or corrected data, another spec or FMU replays what they touch, and no
 more: units do not know each other, rows before the change stay.
+
+Where runs of the model failed, the digest also covers what came of the row, and how the model is run (time-out,
+isolation, when processes are replaced). So it stays as it is, whatever a second try would bring; but whoever changes
+how the model is run has it tried again, and what follows from it is computed again, in later windows, too.
 """
 
 import hashlib
@@ -19,10 +23,17 @@ import pandas as pd
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
 from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
-from twin_assets.stages.settings import coefficients_of, settings_of
-from twin_assets.stages.states import UnitState, start_state, state_of_row, states_metadata, states_of
+from twin_assets.stages.settings import coefficients_of, how_it_runs, settings_of
+from twin_assets.stages.states import (
+    UnitState,
+    posterior_of_row,
+    start_state,
+    state_of_row,
+    states_metadata,
+    states_of,
+)
 from twin_assets.stages.tables import Progress, Table, located, no_progress
-from twin_assets.stages.ukf_rows import Row, record, rows_of, state_frame
+from twin_assets.stages.ukf_rows import Row, after_failures, record, rows_of, state_frame, up_to_date
 
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
@@ -55,13 +66,18 @@ class UkfResult:
 
 @dataclass(frozen=True)
 class _Engine:
-    """What is the same for all units of a call."""
+    """What is the same for all units of a call.
+
+    Attributes:
+        how: how the model is run, hex hash.
+    """
 
     spec: TwinSpec
     model: PredictiveModel
     coefficients: Coefficients
     settings: FilterSettings
     fingerprint: str
+    how: str
 
 
 @dataclass(frozen=True)
@@ -72,16 +88,16 @@ class _Plan:
         unit: its name.
         start: state before the window.
         rows: its observations in order.
-        digests: due after each row, hex.
         kept: its rows of the existing table that stay, a prefix.
+        running: digest after them.
         handed_on: state after the existing table's last row.
     """
 
     unit: str
     start: UnitState
     rows: list[Row]
-    digests: list[str]
     kept: pd.DataFrame
+    running: bytes
     handed_on: UnitState | None = None
 
 
@@ -122,14 +138,16 @@ def assimilate(
 
     Returns:
         unit, time, state_mean (n,), state_cov and state_root (n*n,), for each measurement ``_innovation``,
-        ``_innovation_std`` and ``_reason`` ("" used, "gated", the observation's reason, or "input" where an input was
-        unknown), nis, dof, method, model_runs, digest; in the order of the observations. A window without observations
-        hands the states on.
+        ``_innovation_std`` and ``_reason`` ("" used, "gated", the observation's reason, "input" where an input was
+        unknown, or "model" where the model could not be run), nis, dof, method, model_runs, failed_runs and failures
+        (runs that failed twice), digest; in the order of the observations. A window without observations hands the
+        states on.
 
     Raises:
-        EvaluationError: if the model fails; names the unit and the time.
+        EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
     """
-    engine = _Engine(spec, model, coefficients_of(spec), settings_of(spec), fingerprint(spec, fmu_sha256))
+    about = fingerprint(spec, fmu_sha256)
+    engine = _Engine(spec, model, coefficients_of(spec), settings_of(spec), about, how_it_runs(spec))
     before = states_of(previous)
     names = [str(unit) for unit in observations["unit"].unique()]
     starts = before | {unit: start_state(unit, before, engine.coefficients) for unit in names}
@@ -178,52 +196,53 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
 def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFrame, existing: Table | None) -> _Plan:
     rows = rows_of(engine.spec, observations[observations["unit"] == unit])
     running = hashlib.sha256(f"{engine.fingerprint}\0{start.digest}\0{unit}".encode()).digest()
-    digests = []
-    for row in rows:
-        running = row.digest(running)
-        digests.append(running.hex())
     if existing is None or existing.frame.empty:
-        return _Plan(unit, start, rows, digests, state_frame(engine.spec, []))
-    found = existing.frame[existing.frame["unit"] == unit]
-    kept = found.iloc[: _common(list(found["digest"]), digests)]
-    return _Plan(unit, start, rows, digests, kept, states_of(existing.metadata).get(unit))
-
-
-def _common(found: list[str], due: list[str]) -> int:
-    """How many digests agree. They are running ones: the last that agrees vouches for all before it."""
-    for count in range(min(len(found), len(due)), 0, -1):
-        if found[count - 1] == due[count - 1]:
-            return count
-    return 0
+        return _Plan(unit, start, rows, state_frame(engine.spec, []), running)
+    found = up_to_date(existing.frame[existing.frame["unit"] == unit])
+    count = 0
+    for row, digest, failed in zip(rows, found["digest"], found["failed_runs"], strict=False):
+        due = row.digest(running)
+        if failed:
+            due = after_failures(due, engine.how, posterior_of_row(found.iloc[count]))
+        if due.hex() != digest:
+            break
+        running, count = due, count + 1
+    return _Plan(unit, start, rows, found.iloc[:count], running, states_of(existing.metadata).get(unit))
 
 
 def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
     """The rows that are still to be computed, one after the other."""
-    done, records = len(plan.kept), []
+    done, running, records = len(plan.kept), plan.running, []
     first, state = _resumed(plan) if done else (0, plan.start.state)
-    for number, (row, digest) in enumerate(zip(plan.rows[first:], plan.digests[first:], strict=True), first):
+    for number, row in enumerate(plan.rows[first:], first):
         if number % BLOCK == 0:
             state = replace(state, learnt=None)
         step = _step(engine, plan.unit, state, row)
         state = step.state
         if number >= done:
-            records.append(record(engine.spec, plan.unit, row, step, digest))
+            running = row.digest(running)
+            if step.failures:
+                running = after_failures(running, engine.how, step.posterior)
+            records.append(record(engine.spec, plan.unit, row, step, running.hex()))
             counted()
     if len(plan.rows) % BLOCK == 0:
         state = replace(state, learnt=None)
-    return _Run(records, UnitState(state, plan.digests[-1], plan.start.space))
+    return _Run(records, UnitState(state, running.hex(), plan.start.space))
 
 
 def _resumed(plan: _Plan) -> tuple[int, FilterState]:
     """The row to go on with, and the state before it.
 
     A row holds the posterior, not what was learnt of the model. Where the table's own state is not that of the last
-    row to be kept, the rows since the model was last looked at in full are computed once more, and come out the same.
+    row to be kept, the rows since the model was last looked at in full are computed once more, and come out the same;
+    none of those whose runs failed is among them, for nothing is learnt of such a row.
     """
     done = len(plan.kept)
-    if plan.handed_on is not None and plan.handed_on.digest == plan.digests[done - 1]:
+    if plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
         return done, plan.handed_on.state
-    first = done - done % BLOCK
+    block = done - done % BLOCK
+    failed = np.flatnonzero(plan.kept["failed_runs"].to_numpy() > 0)
+    first = max(block, int(failed[-1]) + 1 if failed.size else 0)
     return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space).state if first else plan.start.state
 
 

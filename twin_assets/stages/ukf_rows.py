@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin_assets.estimation import Step
+from twin_assets.estimation import Gaussian, Step
 from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
 
@@ -39,6 +39,20 @@ class Row:
             running.update(np.where(np.isnan(array), np.nan, array + 0.0).astype("<f8").tobytes())
         running.update("\0".join(self.reasons).encode())
         return running.digest()
+
+
+def after_failures(running: bytes, how: str, posterior: Gaussian) -> bytes:
+    """The running digest after a row of which model runs failed: another time another posterior may come of it.
+
+    Args:
+        running: digest after the row as an observation.
+        how: how the model was run.
+        posterior: what came of it.
+    """
+    digest = hashlib.sha256(running + how.encode())
+    for array in (posterior.mean, posterior.root):
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.digest()
 
 
 def rows_of(spec: TwinSpec, observations: pd.DataFrame) -> list[Row]:
@@ -73,6 +87,8 @@ def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict
         "dof": step.dof,
         "method": step.method,
         "model_runs": step.model_runs,
+        "failed_runs": len(step.failures),
+        "failures": "; ".join(map(str, step.failures)),
         "digest": digest,
     }
 
@@ -83,7 +99,16 @@ def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFram
     for part in spec.measurements:
         types |= {f"{part.name}_innovation": "float64", f"{part.name}_innovation_std": "float64"}
         types[f"{part.name}_reason"] = "str"
-    types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64", "digest": "str"}
+    types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64"}
+    types |= {"failed_runs": "int64", "failures": "str", "digest": "str"}
     frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})
     frame["time"] = pd.to_datetime(frame["time"], utc=True, unit="ns")
     return frame
+
+
+def up_to_date(ukf_state: pd.DataFrame) -> pd.DataFrame:
+    """A ukf_state table with the columns that earlier versions did not write: then any failed run was an error."""
+    if "failed_runs" in ukf_state:
+        return ukf_state
+    columns = [name for name in ukf_state.columns if name != "digest"]
+    return ukf_state.assign(failed_runs=0, failures="")[[*columns, "failed_runs", "failures", "digest"]]
