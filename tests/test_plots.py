@@ -97,6 +97,17 @@ def test_rejected_values_are_marked_by_reason_and_do_not_squeeze_the_panel(spec:
     assert len(np.asarray(used.get_ydata())) == len(TIMES) - 3
 
 
+def test_what_met_no_answer_of_the_model_is_shown_and_not_rejected(spec: TwinSpec) -> None:
+    """The value stands in the panel, as what is used does; below it is marked for its reason."""
+    observations = _observations()
+    state = observations.drop(columns=["w1", "w2"]).copy()
+    state.loc[[7, 9], ["w1_reason", "w2_reason"]] = [["gated"] * 2, ["model"] * 2]
+    figure = plots.measured_predicted_figure(spec, observations, _estimates(["w1_predicted", "w2_predicted"]), state)
+    used = next(line for line in figure.axes[0].lines if line.get_marker() == ".")
+    assert len(np.asarray(used.get_ydata())) == len(TIMES) - 3
+    assert {"without an answer of the model", "2 of 12 rejected"} <= _texts(figure)
+
+
 def test_without_the_filters_reasons_the_observations_own_are_shown(spec: TwinSpec) -> None:
     """Observations alone make a picture: their own reasons are marked."""
     figure = plots.measured_predicted_figure(spec, _observations(), _estimates(["w1_predicted", "w2_predicted"]))

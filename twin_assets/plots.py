@@ -34,6 +34,7 @@ REASONS = {
     "quality": Entry("bad quality", ORANGE, marker="D"),
     "range": Entry("out of range", GREEN, marker="^"),
     "missing": Entry("missing", GREY, marker="|"),
+    "model": Entry("without an answer of the model", INK, marker="x"),
 }
 ESTIMATE = (Entry("estimate", BLUE, line="-"), Entry("95 % interval", BLUE, filled=True))
 PREDICTED = (
@@ -163,10 +164,11 @@ def _measured_panel(
     strip = panels.split(panel)
     panels.draw_band(panel, predicted, f"{name}_predicted")
     times, values = panels.times_of(frame), frame[name].to_numpy(dtype=float)
-    used = (reasons == "") & ~np.isnan(values)
-    panel.plot(times[used], values[used], ".", color=INK, markersize=2.6, alpha=0.75, zorder=2.5)
+    # What met no answer of the model is a good value all the same.
+    good, used = (np.isin(reasons, told) & ~np.isnan(values) for told in (["", "model"], [""]))
+    panel.plot(times[good], values[good], ".", color=INK, markersize=2.6, alpha=0.75, zorder=2.5)
     low, high = panels.extent(predicted, f"{name}_predicted")
-    panels.frame_panel(panel, (min([low, *values[used]]), max([high, *values[used]])))
+    panels.frame_panel(panel, (min([low, *values[good]]), max([high, *values[good]])))
     by_time = predicted.drop_duplicates("time").set_index("time")[f"{name}_predicted"]
     rest = (values - by_time.reindex(frame["time"]).to_numpy(dtype=float)) / measurement.noise_std
     # What has no trusted value stands on the lower edge; what lies beyond the strip, at the edge that it left by.
@@ -177,7 +179,7 @@ def _measured_panel(
         strip.plot(times[hit], heights[hit], entry.marker, color=entry.color, markersize=4.0, zorder=3, clip_on=False)
     strip.set_ylim(-STRIP_SIGMAS - 1, STRIP_SIGMAS + 1)
     strip.set_yticks([-3, 0, 3])
-    rejected = int(np.isin(reasons, [reason for reason in REASONS if reason != "missing"]).sum())
+    rejected = int(np.isin(reasons, [reason for reason in REASONS if reason not in {"missing", "model"}]).sum())
     panels.entitle(panel, name, f"{rejected} of {len(frame)} rejected" if rejected else "")
 
 

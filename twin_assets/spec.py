@@ -77,7 +77,12 @@ class ModelSpec(Part):
     tolerance: Number = Field(
         1e-7, gt=0, lt=1e-2, description="settled when the estimated rest of the transient is below this, relative"
     )
-    timeout_s: Number = Field(60.0, gt=0, description="wall-clock seconds after which one evaluation counts as hung")
+    timeout_s: Number = Field(
+        60.0,
+        gt=0,
+        description="wall-clock seconds after which one evaluation counts as hung; it is tried once more, and then the"
+        " filter goes on without it; after a change what failed is tried again where its window is materialized",
+    )
     isolation: Literal["process", "thread"] = Field(
         "process",
         description="process: the FMU runs in processes of its own, which may crash, hang, print and leak, and are"

@@ -240,13 +240,23 @@ def test_what_was_mended_is_not_reused(linear: PredictiveModel, two: Coefficient
     assert len(full.failures) == 1
 
 
-def test_predictions_mirror_what_is_lost(linear: PredictiveModel, two: Coefficients) -> None:
-    """Of a linear model exactly; without the center or a whole axis there is none, and the error tells why."""
-    whole = predict_outputs(START.posterior, NO_INPUTS, linear, two)
-    mirrored = predict_outputs(START.posterior, NO_INPUTS, Fragile(linear, lambda b: b[:, 0] > 0.6), two)
-    np.testing.assert_allclose(mirrored.lower, whole.lower, rtol=1e-12)
-    np.testing.assert_allclose(mirrored.upper, whole.upper, rtol=1e-12)
-    np.testing.assert_allclose(mirrored.std, whole.std, rtol=1e-12)
+@pytest.mark.parametrize("bend", [0.0, 0.3])
+def test_predictions_are_made_from_what_is_left(
+    make_model: Callable[..., PredictiveModel], two: Coefficients, bend: float
+) -> None:
+    """Of a linear and of a quadratic model they are those of all points, and say what failed for them."""
+    mix = np.array([[1.0, 0.5], [0.2, 1.0]])
+    model = make_model(lambda b: b @ mix + bend * (b @ mix) ** 2, 2, 2)
+    whole = predict_outputs(START.posterior, NO_INPUTS, model, two)
+    part = predict_outputs(START.posterior, NO_INPUTS, Fragile(model, lambda b: b[:, 0] > 0.75), two)
+    for name in ("mean", "std", "lower", "upper"):
+        np.testing.assert_allclose(getattr(part, name), getattr(whole, name), rtol=1e-12)
+    assert [failed.reason for failed in part.failures] == ["it burst"]
+    assert whole.failures == ()
+
+
+def test_where_too_little_is_left_nothing_is_predicted(linear: PredictiveModel, two: Coefficients) -> None:
+    """The error tells at which coefficients the model failed, and why."""
     with pytest.raises(UnpredictableError, match=r"b0=0\.5, b1=0\.2: it burst") as caught:
         predict_outputs(START.posterior, NO_INPUTS, Fragile(linear, lambda b: b[:, 0] < 0.6), two)
     assert caught.value.coefficients == {"b0": 0.5, "b1": 0.2}

@@ -197,6 +197,7 @@ def test_what_failed_is_not_tried_again_on_the_way_to_what_is_new(spec: TwinSpec
     found, expected = (filtered(spec, PumpModel(), steady, before) for before in (stateless, part))
     assert found.kept == BLOCK + 8
     pd.testing.assert_frame_equal(found.frame, expected.frame)
+    assert found.metadata == expected.metadata
 
 
 def test_tables_of_before_failures_were_told_are_taken_over(spec: TwinSpec, observations: pd.DataFrame) -> None:
