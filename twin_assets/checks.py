@@ -31,6 +31,7 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
+from twin_assets.stages.answers import model_answers
 from twin_assets.stages.publish import refuse_window
 from twin_assets.stages.results import failed_predictions
 from twin_assets.stages.states import previous_state, states_of
@@ -41,7 +42,6 @@ from twin_assets.stages.verdicts import (
     identifiability,
     innovation_consistency,
     measured_enough,
-    model_answers,
     off_bounds,
 )
 from twin_assets.store import Store

@@ -4,7 +4,8 @@ Belongs here: the Protocols and what is said of failed evaluations. FMUs are in 
 ``estimation``.
 """
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from twin_assets.errors import TwinError
 
 Floats = NDArray[np.float64]
+
+# What is told of a failure, and of how many: tables keep it for every update.
+REASON_LENGTH, FAILURES_TOLD = 300, 5
 
 
 class EvaluationError(TwinError):
@@ -80,9 +84,15 @@ class FailedRow:
     reason: str
 
     def __str__(self) -> str:
-        """``b1=0.3, b2=0.1: the process died``."""
+        """``b1=0.3, b2=0.1: the process died``, in one line, however much the model had to say."""
         values = ", ".join(f"{name}={value:.6g}" for name, value in self.coefficients.items())
-        return f"{values}: {self.reason}"
+        return f"{values}: {textwrap.shorten(self.reason, REASON_LENGTH, placeholder=' …')}"
+
+
+def told(failures: Sequence[FailedRow]) -> str:
+    """Failures in one line for people: the first few, and how many there are besides; empty if there are none."""
+    more = [f"and {len(failures) - FAILURES_TOLD} more"] if len(failures) > FAILURES_TOLD else []
+    return "; ".join([*map(str, failures[:FAILURES_TOLD]), *more])
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from twin_assets.estimation import (
     filter_step,
     predict_outputs,
 )
-from twin_assets.model import Attempt, FailedRow, Floats, PredictiveModel
+from twin_assets.model import Attempt, FailedRow, Floats, PredictiveModel, told
 
 HOUR_NS = 3_600_000_000_000
 NO_INPUTS = np.empty(0)
@@ -260,3 +260,14 @@ def test_where_too_little_is_left_nothing_is_predicted(linear: PredictiveModel, 
     with pytest.raises(UnpredictableError, match=r"b0=0\.5, b1=0\.2: it burst") as caught:
         predict_outputs(START.posterior, NO_INPUTS, Fragile(linear, lambda b: b[:, 0] < 0.6), two)
     assert caught.value.coefficients == {"b0": 0.5, "b1": 0.2}
+
+
+def test_a_talkative_model_is_told_in_a_line() -> None:
+    """Coefficients in full, the beginning of the reason, the first failures and how many more there are."""
+    failures = [FailedRow(i, {"b0": float(i), "b1": 0.25}, "no\nconvergence " + "at all " * 1000) for i in range(9)]
+    assert str(failures[3]).startswith("b0=3, b1=0.25: no convergence at all at all")
+    assert len(str(failures[3])) < 330
+    assert told(failures).count("b1=0.25") == 5
+    assert told(failures).endswith(" …; and 4 more")
+    assert told(failures[:1]) == str(failures[0])
+    assert told([]) == ""

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from tests.stages.conftest import PumpModel
-from twin_assets.model import Attempt, FailedRow, Floats, PredictiveModel
+from twin_assets.model import FAILURES_TOLD, Attempt, FailedRow, Floats, PredictiveModel
 from twin_assets.models import LazyModel
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
+from twin_assets.stages.answers import model_answers
 from twin_assets.stages.observations import observe
 from twin_assets.stages.results import ResultTable, failed_predictions, virtual_sensors_table
 from twin_assets.stages.tables import Table
 from twin_assets.stages.ukf import BLOCK, UkfResult, assimilate
-from twin_assets.stages.verdicts import FAILURES_TOLD, model_answers
 from twin_assets.windows import Window
 
 MakeSpec = Callable[..., TwinSpec]

@@ -11,7 +11,7 @@ from twin_assets.estimation.bounds import Coefficients, physical, to_physical
 from twin_assets.estimation.evaluation import Runs, check
 from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.estimation.mending import mended
-from twin_assets.model import EvaluationError, FailedRow, Floats, PredictiveModel
+from twin_assets.model import EvaluationError, FailedRow, Floats, PredictiveModel, told
 
 # The standard normal quantile of 97.5 %.
 _Z_95 = 1.959963984540054
@@ -48,8 +48,7 @@ class UnpredictableError(EvaluationError):
     """
 
     def __init__(self, failures: tuple[FailedRow, ...]) -> None:
-        told = "; ".join(map(str, failures))
-        super().__init__(f"where a prediction needs it, the model fails: {told}", failures[0].coefficients)
+        super().__init__(f"where a prediction needs it, the model fails: {told(failures)}", failures[0].coefficients)
         self.failures = failures
 
 

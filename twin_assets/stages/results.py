@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Marginals, UnpredictableError, coefficient_marginals, predict_outputs
-from twin_assets.model import FailedRow, Floats, PredictiveModel
+from twin_assets.model import FailedRow, Floats, PredictiveModel, told
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_names import PREDICTED
 from twin_assets.stages.settings import coefficients_of, how_it_runs
@@ -101,13 +101,13 @@ def virtual_sensors_table(
         if prediction is not None:
             earlier[digests[i]] = prediction
         if failures:
-            failed[digests[i]] = f"{rows['unit'].iloc[i]} at {rows['time'].iloc[i]}: {'; '.join(map(str, failures))}"
+            failed[digests[i]] = f"{rows['unit'].iloc[i]} at {rows['time'].iloc[i]}: {told(failures)}"
         progress(done, len(new))
     said = [i for i, digest in enumerate(digests) if digest in earlier]
-    told = {digest: failed[digest] for digest in digests if digest in failed}
+    still = {digest: failed[digest] for digest in digests if digest in failed}
     metadata = {BASIS: basis, POSTERIORS: "".join(digests[i] for i in said)}
-    if told:
-        metadata |= {FAILED: json.dumps(told), HOW: how}
+    if still:
+        metadata |= {FAILED: json.dumps(still), HOW: how}
     values = np.array([earlier[digests[i]] for i in said]).reshape(len(said), len(predicted_names(spec)), 4)
     missing = len(rows) - len(said)
     return ResultTable(
@@ -115,7 +115,7 @@ def virtual_sensors_table(
         metadata=metadata,
         kept=len(rows) - len(new),
         computed=len(new),
-        degraded=len(told) - missing,
+        degraded=len(still) - missing,
         unpredicted=missing,
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Gaussian, Step
-from twin_assets.model import Floats
+from twin_assets.model import Floats, told
 from twin_assets.spec import TwinSpec
 
 
@@ -88,7 +88,7 @@ def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict
         "method": step.method,
         "model_runs": step.model_runs,
         "failed_runs": len(step.failures),
-        "failures": "; ".join(map(str, step.failures)),
+        "failures": told(step.failures),
         "digest": digest,
     }
 

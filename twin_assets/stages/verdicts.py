@@ -3,7 +3,7 @@
 A window without observations passes all of them but freshness: there is nothing to refuse, and the verdict says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,7 +14,6 @@ from twin_assets.estimation.information import Untold
 from twin_assets.spec import CoefficientSpec, TwinSpec
 from twin_assets.stages.identifiability import told_in_window
 from twin_assets.stages.states import UnitState
-from twin_assets.stages.ukf_rows import up_to_date
 from twin_assets.windows import Window
 
 NOTHING = "No observations in this window: nothing to refuse."
@@ -24,8 +23,6 @@ JUDGE_AGAIN = "judge_again"
 SQUEEZED = 0.01
 # A bound within so many prior standard deviations of the initial value is one where the coefficient may live.
 REACH_OF_PRIOR = 2.0
-# Updates and predictions whose failing model runs are told in full.
-FAILURES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -224,55 +221,6 @@ def _lacking(unit: str, lacking: Untold, *, hold: bool) -> str:
     if lacking.known:
         return f"{unit}: what was measured no longer tells {what}{along}"
     return f"{unit}: what was measured does not tell {what}{along}{', which is held' if hold else ''}"
-
-
-def model_answers(spec: TwinSpec, ukf_state: pd.DataFrame, failed_predictions: Sequence[str]) -> Verdict:
-    """Whether the model could be run wherever the filter and the predictions asked.
-
-    Where it could not, a warning tells at which values: updates went on with what was left, or waited for the next
-    observation. But where of all that was measured of a unit nothing met an answer, its results are what was believed
-    before and drift, for a whole window, and are refused: whoever reads them would take them for a calibration.
-
-    Args:
-        spec: the measurements.
-        ukf_state: the window's table.
-        failed_predictions: what failed for its predictions (``results.failed_predictions``).
-    """
-    name = "model_answers"
-    if ukf_state.empty:
-        return Verdict(name, passed=True, description=NOTHING)
-    table = up_to_date(ukf_state)
-    reasons = table[[f"{part.name}_reason" for part in spec.measurements]]
-    lost, met = (reasons == "model").any(axis=1), reasons.isin(["", "gated"]).any(axis=1)
-    failed = table["failed_runs"] > 0
-    by_unit = pd.DataFrame({"lost": lost, "met": met}).groupby(table["unit"], sort=True).any()
-    silent = [str(unit) for unit in by_unit.index[by_unit["lost"] & ~by_unit["met"]]]
-    told = [f"{row['unit']} at {row['time']}: {row['failures']}" for _, row in table[failed].iterrows()]
-    told += failed_predictions
-    numbers: dict[str, float | int | str] = {
-        "failed_runs": int(table["failed_runs"].sum()),
-        "degraded": int((failed & ~lost).sum()),
-        "not_assimilated": int(lost.sum()),
-        "failed_predictions": len(failed_predictions),
-    }
-    if not told:
-        found = "The model could be run wherever it was asked."
-        return Verdict(name, passed=True, description=found, metadata=numbers)
-    more = f"; and {len(told) - FAILURES_TOLD} more" if len(told) > FAILURES_TOLD else ""
-    numbers["failures"] = "; ".join(told[:FAILURES_TOLD]) + more
-    found = (
-        f"The model failed in {int(failed.sum())} of {len(table)} updates: {numbers['degraded']} went on with what was"
-        f" left of it, {numbers['not_assimilated']} assimilated nothing; and for {len(failed_predictions)} predictions."
-        f" {numbers['failures']}."
-    )
-    if silent:
-        found = f"Nothing that was measured of {', '.join(silent)} met an answer of the model. {found}"
-    advice = (
-        " Where the model is not meant for these values, narrow the coefficients' bounds or the inputs' valid_range;"
-        " where it only takes too long, raise model.timeout_s."
-    )
-    severity: Literal["error", "warning"] = "error" if silent else "warning"
-    return Verdict(name, passed=False, description=found + advice, metadata=numbers, severity=severity)
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
