@@ -103,7 +103,8 @@ def reused_update(
     if model is None:
         return None
     used = np.isfinite(observation)
-    innovation = evidence(believed, model.only(used), observation[used])
+    whole = evidence(believed, model, observation)
+    innovation = whole if used.all() else evidence(believed, model.only(used), observation[used])
     channels = int(used.sum())
     hidden = innovation.nis - innovation.nis_without_each().min() > settings.channel_gate(channels)
     if innovation.nis > settings.gate(channels) or hidden:
@@ -112,7 +113,6 @@ def reused_update(
     verified = _verified(plain, model, predict, coefficients, learnt.turn)
     if _too_wrong(verified, model, believed, learnt.turn):
         return None
-    whole = evidence(believed, model, observation)
     return Reused(
         posterior=updated(prior, verified.only(used), observation[used], coefficients, about=plain),
         residual=whole.residual,
