@@ -107,7 +107,7 @@ def test_a_damped_oscillation_settles(period_s: float) -> None:
 @pytest.mark.parametrize("period_s", [1.0, 2.0, 4.0, 64.0, 3.7])
 def test_a_limit_cycle_is_refused_though_its_period_divides_the_steps(period_s: float) -> None:
     """A lasting oscillation is no settled answer, not even one that every step of the walk meets at the same phase."""
-    with pytest.raises(SettleError, match=r"'moving'.*to and fro"):
+    with pytest.raises(SettleError, match=r"'moving' goes round"):
         settled(decaying(ripple=lambda t: 0.01 * np.sin(2 * np.pi * t / period_s)))
 
 
@@ -136,12 +136,6 @@ def test_a_mode_slower_than_patience_is_refused_with_its_time_constant() -> None
     """What would settle later is an error that says how slow it is and what to raise, not a wrong answer."""
     with pytest.raises(SettleError, match=r"'moving'.*time constant about 4e\+03 s.*raise max_settle_s"):
         settled(decaying((1.0, 4000.0)))
-
-
-def test_a_ramp_never_settles() -> None:
-    """A steady drift has no rest that could be added."""
-    with pytest.raises(SettleError, match="'moving'"):
-        settled(decaying(ripple=lambda t: 1e-4 * t))
 
 
 def test_too_little_time_says_so() -> None:

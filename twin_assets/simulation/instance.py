@@ -160,8 +160,8 @@ class Instance:
             raise InstanceError(str(error), str(self._fmu.log)) from error
 
     def _advance(self, seconds: float) -> Floats:
-        """Simulate so much further, in equal steps of ``step_s`` where the FMU wants that; the outputs (m,) then."""
-        steps = 1 if self._setup.can_vary_step else round(seconds / self._setup.settle.step_s)
+        """Simulate so much further, in equal steps that the FMU bears; the outputs (m,) then."""
+        steps = self._setup.settle.sub_steps(seconds, can_vary_step=self._setup.can_vary_step)
         for _ in range(steps):
             # The state before this step will be restored, so the FMU must not drop it.
             self._stepping.advance(seconds / steps, final=self._reference is None)

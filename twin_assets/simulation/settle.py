@@ -14,6 +14,8 @@ What is guarded against:
 - an oscillation whose period divides the steps: two unequal steps off the beat have to move nothing either;
 - dead time at the start: ``MIN_STEPS`` are made before anything is judged;
 - the solver's own noise, which never falls below the tolerance: a short, bounded, trendless stretch is averaged.
+
+What will never settle is recognized by ``unsettled``.
 """
 
 import math
@@ -23,7 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from twin_assets.simulation.unsettled import refuse_cycle, refuse_drift
+from twin_assets.simulation.walk import SMALLER_STEPS, Floats, SettleError, Walk
+
+__all__ = ["Floats", "SettleError", "SettleSettings", "Settled", "settle"]
 
 MIN_STEPS = 4
 # A power of two of step_s, and short enough that something is left to judge before time is up.
@@ -35,6 +40,7 @@ SLOWEST_BELIEVED = 0.99
 NOISE_DIFFERENCES = 5
 NOISE_TOLERANCES = 10.0
 LAST_FEW = 4
+SUSPECTED_OF_MAX = 4.0  # not before this part of the patience
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,24 @@ class SettleSettings:
         step_s: first communication step, simulated seconds.
         max_settle_s: give up after this many simulated seconds.
         tolerance: settled when the rest of the transient is below this, relative to max(abs(output), nominal).
+        max_step_s: the model is given no longer communication step; a longer one is made of several. None: no limit.
     """
 
     step_s: float = 2.0
     max_settle_s: float = 3600.0
     tolerance: float = 1e-7
+    max_step_s: float | None = None
 
     @property
     def longest_step_s(self) -> float:
         """The step stops doubling here."""
         doublings = math.floor(math.log2(max(1.0, self.max_settle_s / LONGEST_STEP_OF_MAX / self.step_s)))
         return self.step_s * 2.0**doublings
+
+    def sub_steps(self, seconds: float, *, can_vary_step: bool) -> int:
+        """In how many equal communication steps so much time passes; all have one length where steps cannot vary."""
+        units, unit_s = (1, seconds) if can_vary_step else (round(seconds / self.step_s), self.step_s)
+        return units * (1 if self.max_step_s is None else max(1, math.ceil(round(unit_s / self.max_step_s, 6))))
 
 
 @dataclass(frozen=True)
@@ -71,10 +84,6 @@ class Settled:
     outputs: Floats
     simulated_s: float
     steps: int
-
-
-class SettleError(Exception):
-    """No settled answer: an output kept moving, or became infinite or NaN; the text says which and how much."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +120,12 @@ def settle(
         quantum_s: the model can be advanced by multiples of this only; None if by any time.
 
     Raises:
-        SettleError: if it does not settle within ``max_settle_s``, or an output is not finite.
+        SettleError: if it drifts, goes round, does not settle within ``max_settle_s``, or an output is not finite.
     """
-    walk = _Walk(advance, names)
+    walk, suspected = Walk(advance, names, nominal), False
     step = settings.step_s
     walk.go(step)
-    while walk.elapsed_s < settings.max_settle_s:
+    while walk.elapsed_s - walk.aside_s < settings.max_settle_s:
         step = min(2.0 * step, settings.longest_step_s)
         walk.go(step)
         if walk.steps < MIN_STEPS or walk.rhythm < 2:  # noqa: PLR2004 - a ratio takes two differences
@@ -125,35 +134,10 @@ def settle(
         end = _end(walk, tolerance)
         if end is not None and _confirmed(walk, end, quantum_s):
             return Settled(end.outputs, walk.elapsed_s, walk.steps)
+        refuse_drift(walk, tolerance, settings.max_settle_s)
+        if not suspected and walk.elapsed_s >= settings.max_settle_s / SUSPECTED_OF_MAX:
+            suspected = refuse_cycle(walk, tolerance, settings.max_settle_s, quantum_s)
     raise SettleError(_unsettled(walk, nominal, settings))
-
-
-class _Walk:
-    """Outputs seen so far, the differences between them, the steps' lengths; ``rhythm`` counts steps on the beat."""
-
-    def __init__(self, advance: Callable[[float], Floats], names: Sequence[str]) -> None:
-        self._advance = advance
-        self.names = names
-        self.elapsed_s = 0.0
-        self.steps = 0
-        self.rhythm = 0
-        self.values: list[Floats] = []
-        self.differences: list[Floats] = []
-        self.lengths: list[float] = []
-
-    def go(self, step_s: float) -> None:
-        """Make a step and remember what it changed."""
-        value = self._advance(step_s)
-        self.elapsed_s += step_s
-        self.steps += 1
-        if not np.isfinite(value).all():
-            worst = int(np.flatnonzero(~np.isfinite(value))[0])
-            raise SettleError(f"'{self.names[worst]}' became {value[worst]} after {self.elapsed_s:g} simulated s")
-        if self.values:
-            self.differences.append(value - self.values[-1])
-            self.lengths.append(step_s)
-            self.rhythm += 1
-        self.values.append(value)
 
 
 def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _Judgement:
@@ -170,7 +154,7 @@ def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _J
     return _Judgement(after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious), time_constant_s)
 
 
-def _end(walk: _Walk, tolerance: Floats) -> _End | None:
+def _end(walk: Walk, tolerance: Floats) -> _End | None:
     """Where the outputs end, or None while any of them is still on its way; ``tolerance`` is absolute, (m,)."""
     before, after = walk.differences[-2:]
     if (np.abs(after) > NOISE_TOLERANCES * tolerance).any():
@@ -185,7 +169,7 @@ def _end(walk: _Walk, tolerance: Floats) -> _End | None:
     return _End(outputs, np.where(noise, NOISE_TOLERANCES * tolerance, tolerance))
 
 
-def _noise(walk: _Walk, tolerance: Floats) -> NDArray[np.bool_]:
+def _noise(walk: Walk, tolerance: Floats) -> NDArray[np.bool_]:
     """Which outputs, (m,), have gone to and fro for a while, a little and without a trend."""
     recent = np.stack(walk.differences[-NOISE_DIFFERENCES:])
     moved = np.abs(recent)
@@ -194,7 +178,7 @@ def _noise(walk: _Walk, tolerance: Floats) -> NDArray[np.bool_]:
     return np.asarray(trendless & small & (len(recent) == NOISE_DIFFERENCES))
 
 
-def _confirmed(walk: _Walk, end: _End, quantum_s: float | None) -> bool:
+def _confirmed(walk: Walk, end: _End, quantum_s: float | None) -> bool:
     """Two shorter, unequal steps off the beat stay there, too.
 
     One step might span an oscillation's crest; and the last step on the beat a turning point of two slow modes.
@@ -208,7 +192,7 @@ def _confirmed(walk: _Walk, end: _End, quantum_s: float | None) -> bool:
     return True
 
 
-def _unsettled(walk: _Walk, nominal: Floats, settings: SettleSettings) -> str:
+def _unsettled(walk: Walk, nominal: Floats, settings: SettleSettings) -> str:
     """Which output moved how much, for the error."""
     text = f"not settled after {walk.elapsed_s:g} simulated s (max_settle_s {settings.max_settle_s:g})"
     if len(walk.differences) < 2:  # noqa: PLR2004 - as above
@@ -220,6 +204,9 @@ def _unsettled(walk: _Walk, nominal: Floats, settings: SettleSettings) -> str:
         f": '{walk.names[worst]}' still moved by up to {largest[worst]:.3g} a step of {walk.lengths[-1]:.3g} s, around"
         f" {value[worst]:.6g} (tolerance {settings.tolerance:g})"
     )
+    rates = np.abs(recent[:, worst]) / walk.lengths[-len(recent) :]
+    if (rates[1:] > rates[:-1]).all():
+        return f"{text}; it grows faster and faster: {SMALLER_STEPS}, or the model is unstable"
     slow = _judge(recent[-2], recent[-1], walk.lengths[-2], walk.lengths[-1]).time_constant_s[worst]
     if walk.rhythm >= LAST_FEW and abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
         return f"{text}; it creeps (time constant about {slow:.2g} s): raise max_settle_s, or tolerance"
