@@ -92,14 +92,14 @@ def test_every_key_is_explained(pump_fmu: FmuDescription) -> None:
 
 def test_what_the_first_run_showed_is_written(pump_fmu: FmuDescription) -> None:
     """The interface by which it settles and the steps that suit it; without news, comments with the defaults."""
-    run = FirstRun("model_exchange", SettleSettings(0.25, 900.0))
+    run = FirstRun("model_exchange", SettleSettings(0.25, 900.0, max_step_s=0.002))
     for new, expected in (
-        (NewTwin("pump", run=run), ("model_exchange", 0.25, 900.0)),
-        (NewTwin("pump"), (None, 2, 3600)),
+        (NewTwin("pump", run=run), ("model_exchange", 0.25, 900.0, 0.002)),
+        (NewTwin("pump"), (None, 2, 3600, None)),
     ):
         text = render(new, pump_fmu, chosen_of(pump_fmu))
         model = TwinSpec.model_validate(parse(text).data).model
-        assert (model.interface, model.step_s, model.max_settle_s) == expected
+        assert (model.interface, model.step_s, model.max_settle_s, model.max_step_s) == expected
     assert "  # interface: co_simulation" in text
 
 

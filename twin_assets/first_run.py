@@ -4,14 +4,19 @@ Belongs here: what ``twin new`` finds out by running the FMU. What twin.yaml say
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from twin_assets.errors import TwinError
 from twin_assets.simulation import FmuDescription, FmuModel, Interface, SettleSettings, read_description
+from twin_assets.simulation.walk import SMALLER_STEPS
 from twin_assets.variable_choice import Chosen
 
+# Of the communication step: no smaller ones are tried where an FMU's own solver diverges.
+SMALLEST_OF_STEP = 2e-5
+# A try in small steps is one of several, and a model that neither diverges nor settles in them takes very long.
+SMALL_STEPS_TIMEOUT_S = 10.0
 # How long settling may take, in steps, where nothing is said.
 STEPS = round(SettleSettings().max_settle_s / SettleSettings().step_s)
 
@@ -46,7 +51,22 @@ def first_run(description: FmuDescription, chosen: Chosen) -> FirstRun:
             continue
         other = interface if interface != description.interface else None
         return FirstRun(other, settle, dict(zip(names, values, strict=True)), problem)
-    return FirstRun(settle=suitable_steps(description), problem=problem)
+    return _in_smaller_steps(description, names, problem)
+
+
+def _in_smaller_steps(description: FmuDescription, names: tuple[str, ...], problem: str) -> FirstRun:
+    """Where the FMU's solver diverged: the longest steps, out of a few, in which it does not."""
+    settle = suitable_steps(description)
+    step_s = settle.step_s
+    while SMALLER_STEPS in problem and step_s > settle.step_s * SMALLEST_OF_STEP:
+        step_s /= 10.0
+        limited = replace(settle, max_step_s=step_s)
+        try:
+            values = _settled(description, description.interface, limited, names, SMALL_STEPS_TIMEOUT_S)
+        except TwinError:
+            continue
+        return FirstRun(None, limited, dict(zip(names, values, strict=True)), problem)
+    return FirstRun(settle=settle, problem=problem)
 
 
 def suitable_steps(description: FmuDescription) -> SettleSettings:
@@ -66,7 +86,11 @@ def suitable_steps(description: FmuDescription) -> SettleSettings:
 
 
 def _settled(
-    description: FmuDescription, interface: Interface, settle: SettleSettings, names: tuple[str, ...]
+    description: FmuDescription,
+    interface: Interface,
+    settle: SettleSettings,
+    names: tuple[str, ...],
+    timeout_s: float = 60.0,
 ) -> list[float]:
     with FmuModel(
         description.path,
@@ -75,6 +99,7 @@ def _settled(
         outputs=names,
         settle=settle,
         workers=1,
+        timeout_s=timeout_s,
         interface=interface,
     ) as model:
         (row,) = model.evaluate(np.empty((1, 0)), np.empty(0))

@@ -114,6 +114,7 @@ def render(new: NewTwin, description: FmuDescription, chosen: Chosen) -> str:
         interfaces=description.interfaces,
         interface=run.interface,
         step_s=run.settle.step_s if run.settle.step_s != usual.step_s else None,
+        max_step_s=run.settle.max_step_s,
         max_settle_s=run.settle.max_settle_s if run.settle.max_settle_s != usual.max_settle_s else None,
         units=new.units or (new.name,),
         start=new.start.isoformat(),

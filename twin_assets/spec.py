@@ -73,6 +73,12 @@ class ModelSpec(Part):
         " co-simulation where the FMU offers that",
     )
     step_s: Number = Field(2.0, gt=0, description="communication step while settling, simulated seconds")
+    max_step_s: Number | None = Field(
+        None,
+        gt=0,
+        description="longest communication step that the FMU is given, simulated seconds; settling doubles its steps,"
+        " and an FMU whose own solver is of fixed step may diverge in long ones. Without it, no limit",
+    )
     max_settle_s: Number = Field(3600.0, gt=0, description="give up settling after this many simulated seconds")
     tolerance: Number = Field(
         1e-7, gt=0, lt=1e-2, description="settled when the estimated rest of the transient is below this, relative"

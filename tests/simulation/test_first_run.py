@@ -53,6 +53,15 @@ def test_model_exchange_is_tried_where_co_simulation_fails(make_tanks: MakeFmu) 
     assert run.values["level[1]"] == pytest.approx(3.0, rel=1e-6)
 
 
+def test_smaller_steps_are_tried_where_the_fmu_s_own_solver_diverges(make_fmu: MakeFmu) -> None:
+    """Euler's method inside, stable below 0.1 s: a hundredth of the usual step, and what went wrong."""
+    description = read_description(make_fmu(guid="euler"))
+    run = first_run(description, choose(description, Patterns(calibrate=("a",), measure=("y1", "y2"))))
+    assert run.settle.max_step_s == pytest.approx(0.02)
+    assert "a smaller max_step_s may help" in run.problem
+    assert run.values == pytest.approx({"y1": 1.0, "y2": 1.0}, rel=1e-6)
+
+
 def test_an_fmu_that_does_not_settle_at_all_has_a_problem(make_tanks: MakeFmu) -> None:
     """The first one that was met; no values, no interface."""
     description = read_description(make_tanks(guid="unlicensed"))

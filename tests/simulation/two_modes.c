@@ -29,6 +29,7 @@ typedef struct {
     State now;
     fmi2CallbackLogger log;
     fmi2ComponentEnvironment environment;
+    int euler;
 } Model;
 
 static const State START = {{1.0, 1.0, 1.0, 0.1, 16.0, 1e9}, 0.0, 0.0, 0.0, NONE};
@@ -43,6 +44,7 @@ fmi2Component fmi2Instantiate(fmi2String name, fmi2Type type, fmi2String guid, f
     if (strcmp(guid, "none") == 0) return NULL;
     Model *m = calloc(1, sizeof(Model));
     m->now = START;
+    m->euler = strcmp(guid, "euler") == 0;
     m->log = functions->logger;
     m->environment = functions->componentEnvironment;
     return m;
@@ -130,7 +132,9 @@ fmi2Status fmi2DoStep(fmi2Component c, fmi2Real t, fmi2Real h, fmi2Boolean keep)
     const double *p = m->now.p, end = p[A] * p[U];
     const double from_end = m->now.x1 - end, share = p[FAST] / (p[FAST] - p[SLOW]) * p[B] * from_end;
     if (fabs(t - m->now.time) > 1e-9) return fmi2Error; /* the master lost count */
-    m->now.x1 = end + from_end * exp(-h / p[FAST]);
+    /* By Euler's explicit method, whatever a: of a time constant half as long, stable in
+       steps below FAST. */
+    m->now.x1 = end + from_end * (m->euler ? 1.0 - 2.0 * h / p[FAST] : exp(-h / p[FAST]));
     m->now.x2 = p[B] * end + (m->now.x2 - p[B] * end - share) * exp(-h / p[SLOW]) + share * exp(-h / p[FAST]);
     m->now.time = t + h;
     return p[A] > p[THRESHOLD] ? strike(m, t) : fmi2OK;

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twin_assets.simulation import SettleSettings
 from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.engine import coefficients_of, open_model, settings_of
 
@@ -44,6 +45,13 @@ def test_where_the_fmu_runs_is_the_specs(twin: Twin) -> None:
         with open_model(replace(twin, spec=spec), workers=1) as model:
             found.append([model.evaluate(rows, inputs).tobytes() for _ in range(2)])
     assert found[1:] == found[:1] * 2
+
+
+def test_steps_are_the_specs(twin: Twin) -> None:
+    """How the model settles is as twin.yaml says, and its longest step too."""
+    how = {"step_s": 1.0, "max_step_s": 0.5, "max_settle_s": 900.0, "tolerance": 1e-6}
+    spec = twin.spec.model_copy(update={"model": twin.spec.model.model_copy(update=how)})
+    assert open_model(replace(twin, spec=spec), workers=1).setup.settle == SettleSettings(**how)
 
 
 def test_settings_are_the_specs(twin: Twin) -> None:

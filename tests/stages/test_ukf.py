@@ -165,13 +165,19 @@ def test_another_spec_or_fmu_replays_everything(
 
 
 def test_what_people_see_does_not_replay(spec: TwinSpec, make_spec: MakeSpec) -> None:
-    """Titles, limits, alarms, schedules, descriptions and where an FMU runs leave the fingerprint; noise does not."""
+    """Titles, limits, alarms, schedules, descriptions and where an FMU runs leave the fingerprint; noise does not.
+
+    A longest step for the FMU counts where it is given; without it, all is as before there was such a field.
+    """
     coefficients = [part.model_copy(update={"limit": 0.4, "description": "wear"}) for part in spec.coefficients]
     model = {"fmu": "pump.fmu", "timeout_s": 5, "isolation": "thread", "recycle_after": 50, "recycle_above_mb": 10}
     seen = make_spec(title="Pump", schedule="0 * * * *", coefficients=coefficients, model=model)
     assert fingerprint(seen, "f") == fingerprint(spec, "f")
     noisy = [part.model_copy(update={"noise_std": 0.2}) for part in spec.measurements]
     assert fingerprint(make_spec(measurements=noisy), "f") != fingerprint(spec, "f")
+    for max_step_s, same in ((None, True), (0.001, False)):
+        stepped = make_spec(model={"fmu": "pump.fmu", "max_step_s": max_step_s})
+        assert (fingerprint(stepped, "f") == fingerprint(spec, "f")) is same
 
 
 def test_units_do_not_know_each_other(make_bench: Callable[..., Bench], recorded: Recorded) -> None:

@@ -65,6 +65,9 @@ def _tell(run: FirstRun) -> None:
     if run.interface:
         what = f"interface: {run.interface} is written, for by co-simulation the model does not settle"
         click.echo(f"Note: {what}: {run.problem}", err=True)
+    elif run.settle.max_step_s is not None:
+        what = f"max_step_s: {run.settle.max_step_s:g} is written, for in longer steps the model does not settle"
+        click.echo(f"Note: {what}: {run.problem}", err=True)
     elif run.problem:
         click.echo(f"Warning: noise_std is guessed from less, for the model does not run: {run.problem}", err=True)
 
