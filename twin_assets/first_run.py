@@ -41,24 +41,26 @@ class FirstRun:
 def first_run(description: FmuDescription, chosen: Chosen) -> FirstRun:
     """Try all interfaces that the FMU offers, best first, until the measurements settle by one."""
     names = tuple(variable.name for variable in chosen.measurements)
-    problem = ""
+    problems: list[str] = []
     for interface in description.interfaces:
         settle = suitable_steps(read_description(description.path, interface))
         try:
             values = _settled(description, interface, settle, names)
         except TwinError as error:
-            problem = problem or str(error)
+            problems.append(str(error))
             continue
         other = interface if interface != description.interface else None
-        return FirstRun(other, settle, dict(zip(names, values, strict=True)), problem)
-    return _in_smaller_steps(description, names, problem)
+        return FirstRun(other, settle, dict(zip(names, values, strict=True)), "".join(problems[:1]))
+    if all(SMALLER_STEPS in problem for problem in problems):  # else a solver outside of it did not settle it, either
+        return _in_smaller_steps(description, names, problems[0])
+    return FirstRun(settle=suitable_steps(description), problem=problems[0])
 
 
 def _in_smaller_steps(description: FmuDescription, names: tuple[str, ...], problem: str) -> FirstRun:
     """Where the FMU's solver diverged: the longest steps, out of a few, in which it does not."""
     settle = suitable_steps(description)
     step_s = settle.step_s
-    while SMALLER_STEPS in problem and step_s > settle.step_s * SMALLEST_OF_STEP:
+    while step_s > settle.step_s * SMALLEST_OF_STEP:
         step_s /= 10.0
         limited = replace(settle, max_step_s=step_s)
         try:

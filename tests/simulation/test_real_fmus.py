@@ -78,7 +78,7 @@ class Real:
 
 
 # Undamped, and Euler's method lets it swing ever more.
-SWINGS = r"'x[12]' runs away: .* a smaller max_step_s may help"
+SWINGS = r"'\w+' runs away: .* a smaller max_step_s may help"
 REAL = {
     "add": Real("add.k1", "y", (1.0, 2.5), (5.0, 8.0), inputs={"u1": 2.0, "u2": 3.0}),
     "ramp": Real("ramp.height", "out", (1.0, 2.0), (1.5, 2.5), parameters={"ramp.offset": 0.5}),
