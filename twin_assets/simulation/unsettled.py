@@ -25,7 +25,7 @@ DRIFT_SPAN_OF_MAX = 8.0
 SAME_RATE = 1e-4
 LEAST_TOLERANCES = 100.0
 
-SAMPLES = 128
+SAMPLES = 168  # five periods at the longest that the next finer scale leaves to this one, and a little
 # From the longest: a block takes an eighth of the patience; each scale is a quarter of the one before.
 LONGEST_SAMPLING_OF_MAX = 8 * SAMPLES
 SCALES = 6
