@@ -42,6 +42,7 @@ bench: $(VENV)/.developer ## print the numbers
 	$(BIN)/python benchmarks/demo_honesty.py --seeds 20
 	$(BIN)/python benchmarks/honesty.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/replay.py
 
 fmu: $(VENV)/.developer ## rebuild the demonstration twin's FMU for all platforms
 	$(BIN)/python twins/web_line/model/build.py
