@@ -50,6 +50,11 @@ class Worker(Protocol):
         """By how much its memory has grown since the FMU was ready, as far as it is known; 0 where it is not."""
         ...
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended by itself, as far as it can."""
+        ...
+
     def wait_until_ready(self, timeout_s: float) -> None:
         """Wait for the FMU to stand at its reference state, if it does not yet.
 

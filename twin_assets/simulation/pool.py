@@ -103,12 +103,13 @@ class Pool:
             job = Job(rows, inputs, len(self._setup.outputs), len(self._slots), anchored=anchored, tolerant=tolerant)
             first, *others = self._slots[: max(1, len(rows) - anchored)]
             try:
+                self._replace(lambda worker: worker.gone)
                 tasks = [self._threads.submit(self._work, slot, job) for slot in others]
                 # This thread has nothing else to do, and handing on costs time.
                 ends = [self._work(first, job), *(task.result() for task in tasks)]
                 errors = [error for error in ends if error is not None]
                 if not errors:
-                    self._recycle()
+                    self._replace(self._is_worn)
             except BaseException:
                 self.close()
                 raise
@@ -189,16 +190,19 @@ class Pool:
                 raise lost
             slot.worker = self._started()
 
-    def _recycle(self) -> None:
-        """Replace processes that have done much or grown much: what an FMU leaks ends with its process."""
+    def _replace(self, is_due: Callable[[Worker], bool]) -> None:
+        """Start others in the place of idle workers that died, or that have done or grown much.
+
+        What an FMU leaks ends with its process; and that one died between two batches is no row's fault.
+        """
         with self._closing:
             if self._closed.is_set():
                 return
-            worn = [slot for slot in self._slots if self._is_worn(slot.worker)]
-            for slot in worn:
+            due = [slot for slot in self._slots if is_due(slot.worker)]
+            for slot in due:
                 slot.worker.end()
             # Not before the old ones are gone: their licences and memory may not suffice for more.
-            for slot in worn:
+            for slot in due:
                 slot.worker.release()
                 slot.worker = self._started()
 

@@ -73,6 +73,11 @@ class WorkerProcess:
         """See Worker."""
         return self._resident_mb[-1] - self._resident_mb[0] if self._resident_mb else 0.0
 
+    @property
+    def gone(self) -> bool:
+        """See Worker: killed, perhaps for the memory that it took. One that does not start tells why later."""
+        return self._ready and self._process.poll() is not None
+
     def wait_until_ready(self, timeout_s: float) -> None:
         """See Worker: the first message says so."""
         if not self._ready:

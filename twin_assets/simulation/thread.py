@@ -56,6 +56,11 @@ class WorkerThread:
         """See Worker: a fresh instance would give nothing back, so this process's memory is not looked at."""
         return 0.0
 
+    @property
+    def gone(self) -> bool:
+        """See Worker: a thread ends with a failure that it tells."""
+        return False
+
     def wait_until_ready(self, timeout_s: float) -> None:
         """See Worker."""
         if not self._ready:
