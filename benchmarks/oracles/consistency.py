@@ -7,12 +7,21 @@ here: the truth starts from the prior, walks by the drift and is reflected at it
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracles.plants import Plant
-from twin_assets.estimation import FilterSettings, Step, coefficient_marginals, filter_step, predict_outputs, prior
+from twin_assets.estimation import (
+    FilterSettings,
+    Gaussian,
+    coefficient_marginals,
+    filter_step,
+    predict_outputs,
+    prior,
+    smoothed,
+)
 from twin_assets.estimation.bounds import to_physical, to_state
 from twin_assets.model import Floats
 
@@ -53,6 +62,9 @@ class Run:
         gated: (s,) measurements refused.
         coefficients: of n.
         virtual: of the virtual sensors.
+        nees_smoothed: (s,) as ``nees``, of the smoothed states.
+        smoothed: of n coefficients, by all observations.
+        narrowed: (s, n) standard deviations of the smoothed states as parts of the filter's.
     """
 
     nees: Floats
@@ -61,6 +73,9 @@ class Run:
     gated: NDArray[np.intp]
     coefficients: Intervals
     virtual: Intervals
+    nees_smoothed: Floats
+    smoothed: Intervals
+    narrowed: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +93,10 @@ class Consistency:
     def nees(self) -> Floats:
         """(s,) average over the seeds, per coefficient: 1 where the filter is right about its covariance."""
         return np.asarray(np.mean([run.nees for run in self.runs], axis=0) / self.n, dtype=np.float64)
+
+    def nees_smoothed(self) -> Floats:
+        """(s,) the same of the smoothed states."""
+        return np.asarray(np.mean([run.nees_smoothed for run in self.runs], axis=0) / self.n, dtype=np.float64)
 
     def nees_bounds(self, part: float) -> tuple[float, float]:
         """Between which one step's average lies with this probability: over independent seeds it is chi-square."""
@@ -105,6 +124,10 @@ class Consistency:
         """(n,) part of each coefficient's intervals that held the truth."""
         return np.asarray(np.mean([run.coefficients.held for run in self.runs], axis=(0, 1)), dtype=np.float64)
 
+    def coverage_smoothed(self) -> Floats:
+        """(n,) part of each coefficient's smoothed intervals."""
+        return np.asarray(np.mean([run.smoothed.held for run in self.runs], axis=(0, 1)), dtype=np.float64)
+
     def coverage_virtual(self) -> Floats:
         """(v,) part of each virtual sensor's."""
         return np.asarray(np.mean([run.virtual.held for run in self.runs], axis=(0, 1)), dtype=np.float64)
@@ -120,6 +143,12 @@ def _bounds(dof: int, part: float) -> tuple[float, float]:
 def consistency(plant: Plant, seeds: Iterable[int]) -> Consistency:
     """Play all seeds."""
     return Consistency(len(plant.coefficients.names), tuple(play(plant, seed) for seed in seeds))
+
+
+@cache
+def played(plant: Plant, seeds: int) -> Consistency:
+    """The first seeds, once for all who ask."""
+    return consistency(plant, range(seeds))
 
 
 def walk(plant: Plant, rng: np.random.Generator) -> Floats:
@@ -143,25 +172,34 @@ def play(plant: Plant, seed: int) -> Run:
     observations = outputs[:, :m] + plant.noise_std * rng.normal(size=(plant.steps, m))
     observations[rng.random(observations.shape) < plant.missing] = np.nan
     settings = FilterSettings(plant.noise_std, _GATE)
-    state, steps, known, said = prior(plant.coefficients), [], [], []
+    state, steps, said = prior(plant.coefficients), [], []
     for k, observation in enumerate(observations):
         step = filter_step(state, k * HOUR_NS, observation, _NO_INPUTS, plant.model, plant.coefficients, settings)
         state = step.state
         steps.append(step)
-        known.append(coefficient_marginals(state.posterior, plant.coefficients))
         said.append(predict_outputs(state.posterior, _NO_INPUTS, plant.model, plant.coefficients))
+    known = [step.posterior for step in steps]
+    later = smoothed([step.time_ns for step in steps], known, plant.coefficients)
     return Run(
-        nees=np.array([_nees(step, true, plant) for step, true in zip(steps, truth, strict=True)]),
+        nees=_nees(known, truth, plant),
         nis=np.array([step.nis for step in steps]),
         dof=np.array([step.dof for step in steps]),
         gated=np.array([step.reasons.count("gated") for step in steps]),
-        coefficients=Intervals(truth, np.array([one.lower for one in known]), np.array([one.upper for one in known])),
+        coefficients=_intervals(known, truth, plant),
         virtual=Intervals(
             outputs[:, m:], np.array([one.lower[m:] for one in said]), np.array([one.upper[m:] for one in said])
         ),
+        nees_smoothed=_nees(later, truth, plant),
+        smoothed=_intervals(later, truth, plant),
+        narrowed=np.array([after.std / before.std for after, before in zip(later, known, strict=True)]),
     )
 
 
-def _nees(step: Step, true: Floats, plant: Plant) -> float:
-    error = to_state(true, plant.coefficients) - step.posterior.mean
-    return float(error @ np.linalg.solve(step.posterior.cov, error))
+def _intervals(believed: list[Gaussian], truth: Floats, plant: Plant) -> Intervals:
+    found = [coefficient_marginals(state, plant.coefficients) for state in believed]
+    return Intervals(truth, np.array([one.lower for one in found]), np.array([one.upper for one in found]))
+
+
+def _nees(believed: list[Gaussian], truth: Floats, plant: Plant) -> Floats:
+    errors = to_state(truth, plant.coefficients) - np.array([state.mean for state in believed])
+    return np.array([e @ np.linalg.solve(state.cov, e) for e, state in zip(errors, believed, strict=True)])

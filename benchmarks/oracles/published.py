@@ -44,7 +44,7 @@ NILE = np.array([
 NILE_NOISE_VAR, NILE_LEVEL_VAR = 15099.0, 1469.1
 NILE_TABLE_2_1 = ((1.0, -495.68), (0.0360, -492.53), (0.0745, -492.10), (0.0973, -492.07))
 # For a first level that is not known at all; the filter wants a number.
-_DIFFUSE_VAR = 1e7
+DIFFUSE_VAR = 1e7
 _NEVER_GATED = 1e-300
 
 
@@ -63,16 +63,21 @@ def rooney_biegler() -> StaticCalibration:
     )
 
 
-def nile(noise_var: float, level_var: float) -> list[Step]:
-    """The local level model: a coefficient that is measured as it is, and walks."""
-    coefficients = Coefficients(
+def nile_level(level_var: float) -> Coefficients:
+    """The level as a coefficient, of which nothing is known at first."""
+    return Coefficients(
         ("level",),
         np.zeros(1),
-        np.sqrt([_DIFFUSE_VAR]),
+        np.sqrt([DIFFUSE_VAR]),
         np.sqrt([level_var]),
         np.array([-np.inf]),
         np.array([np.inf]),
     )
+
+
+def nile(noise_var: float, level_var: float) -> list[Step]:
+    """The local level model: a coefficient that is measured as it is, and walks."""
+    coefficients = nile_level(level_var)
     model = ClosedForm(lambda values, _: values, ("level",), ("flow",))
     settings = FilterSettings(np.sqrt([noise_var]), _NEVER_GATED)
     state, steps = prior(coefficients), []

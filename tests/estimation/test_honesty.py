@@ -1,11 +1,9 @@
 """Are the intervals what they claim to be? Over many seeds, where the truth is known."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 
-from oracles.consistency import Consistency, consistency
+from oracles.consistency import played
 from oracles.plants import AT_A_BOUND, BETWEEN_BOUNDS, CRAWLING, LINEAR, SATURATING, Plant
 from twin_assets.estimation import (
     Coefficients,
@@ -21,12 +19,6 @@ STEP_NS = 20 * 60 * 1_000_000_000
 SEEDS = range(20)
 
 
-@cache
-def _played(plant: Plant) -> Consistency:
-    """A hundred seeds, for all tests."""
-    return consistency(plant, range(100))
-
-
 def _titled(plant: Plant) -> str:
     return plant.title.replace(" ", "_")
 
@@ -38,7 +30,7 @@ def test_nees_is_chi_square(plant: Plant) -> None:
     (Bar-Shalom, Li and Kirubarajan 2001, 5.4.2; of 25 steps, one in 40 plants would leave the latter.) Not where a
     bound is active: the state beyond it has no true value.
     """
-    found = _played(plant)
+    found = played(plant, 100)
     low, high = found.nees_bounds(0.95)
     assert low < found.nees()[-1] < high
     low, high = found.nees_bounds(0.999)
@@ -48,7 +40,7 @@ def test_nees_is_chi_square(plant: Plant) -> None:
 @pytest.mark.parametrize("plant", [LINEAR, SATURATING, AT_A_BOUND], ids=_titled)
 def test_nis_is_chi_square(plant: Plant) -> None:
     """The average NIS of 100 seeds and 25 steps lies in its 95 % chi-square bounds, and nothing good is refused."""
-    found = _played(plant)
+    found = played(plant, 100)
     low, high = found.nis_bounds(0.95)
     assert low < found.nis() < high
     assert found.measurements > 6000
@@ -61,7 +53,7 @@ def test_nis_between_two_bounds_errs_to_the_safe_side() -> None:
 
     It takes in the 97.5 % quantile of the reflected walk, and does not know that the far bound reflects too.
     """
-    found = _played(BETWEEN_BOUNDS)
+    found = played(BETWEEN_BOUNDS, 100)
     assert 0.9 < found.nis() < found.nis_bounds(0.95)[1]
     assert found.gated == 0
 
@@ -79,7 +71,7 @@ def test_nis_between_two_bounds_errs_to_the_safe_side() -> None:
 )
 def test_intervals_hold_the_truth_as_often_as_they_say(plant: Plant) -> None:
     """95 % intervals of every coefficient and every virtual sensor hold the truth in 93 to 97 of 100 cases."""
-    found = _played(plant)
+    found = played(plant, 100)
     for coverage in (found.coverage(), found.coverage_virtual()):
         assert ((coverage >= 0.93) & (coverage <= 0.97)).all(), coverage
 

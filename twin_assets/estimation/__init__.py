@@ -6,6 +6,7 @@ from twin_assets.estimation.filter import filter_step, prior
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.marginals import Marginals, UnpredictableError, coefficient_marginals, predict_outputs
 from twin_assets.estimation.search import CalibrationError, StaticSettings
+from twin_assets.estimation.smoother import smoothed
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
 from twin_assets.estimation.static import StaticCalibration, calibrate_static
 
@@ -26,4 +27,5 @@ __all__ = [
     "filter_step",
     "predict_outputs",
     "prior",
+    "smoothed",
 ]

@@ -21,8 +21,41 @@ _CLOSE, _ROUNDS = 1e-2, 60
 _ROOT_2_PI = 2.5066282746310002
 
 
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """What elapsed time does to a posterior z, state by state: z' = mean + kept (z - z_mean) + noise.
+
+    Attributes:
+        mean: (n,) of z'.
+        kept: (n,) the part of a displacement that survives, between 0 and 1.
+        added_std: (n,) standard deviations of the noise, independent of z.
+    """
+
+    mean: Floats
+    kept: Floats
+    added_std: Floats
+
+
 def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -> Gaussian:
-    """The prior of the next observation: what was known, moved on by elapsed time.
+    """The prior of the next observation: what was known, moved on by elapsed time (``drift``).
+
+    Args:
+        posterior: of the n states.
+        elapsed_h: hours, not negative.
+        coefficients: bounds and drift.
+
+    Returns:
+        Prior of the n states.
+    """
+    if not (coefficients.drift_std_per_sqrt_hour * np.sqrt(elapsed_h)).any():
+        return posterior
+    moved = drift(posterior, elapsed_h, coefficients)
+    root = triangular(moved.kept[:, np.newaxis] * posterior.root, np.diag(moved.added_std))
+    return Gaussian.of_root(moved.mean, root)
+
+
+def drift(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -> Drift:
+    """How z moves within a time: as a walk that the bounds reflect.
 
     Away from bounds this is the plain random walk, P + drift^2 t. At a bound it is not enough to let z walk: where
     nothing is learnt (a healthy bearing, for months) z would wander ever deeper beyond the bound, and what is that deep
@@ -43,11 +76,9 @@ def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -
         coefficients: bounds and drift.
 
     Returns:
-        Prior of the n states.
+        Mean, what is kept and what is added, of the n states.
     """
     walk_std = coefficients.drift_std_per_sqrt_hour * np.sqrt(elapsed_h)
-    if not walk_std.any():
-        return posterior
     mean, kept, added = posterior.mean.copy(), np.ones_like(posterior.mean), walk_std**2
     lower_is_nearer = posterior.mean - coefficients.lower <= coefficients.upper - posterior.mean
     bound = np.where(lower_is_nearer, coefficients.lower, coefficients.upper)
@@ -62,7 +93,7 @@ def drifted(posterior: Gaussian, elapsed_h: float, coefficients: Coefficients) -
         depth, kept[felt], noise = _reflected(depth, posterior.std[felt] / unit, walk_std[felt] / unit, width)
         mean[felt] = bound[felt] + inward[felt] * depth * unit
         added[felt] = noise * unit**2
-    return Gaussian.of_root(mean, triangular(kept[:, np.newaxis] * posterior.root, np.diag(np.sqrt(added))))
+    return Drift(mean, kept, np.sqrt(added))
 
 
 def _reflected(mean: Floats, std: Floats, walk: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:

@@ -16,10 +16,8 @@ from twin_assets.estimation.hold import held
 from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.mending import mended
 from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
-from twin_assets.estimation.state import FilterSettings, FilterState, Step
+from twin_assets.estimation.state import FilterSettings, FilterState, Step, elapsed_h
 from twin_assets.model import Floats, PredictiveModel
-
-_NS_PER_HOUR = 3_600_000_000_000
 
 
 def prior(coefficients: Coefficients) -> FilterState:
@@ -63,7 +61,7 @@ def filter_step(
             f"an observation of {m} values is expected, the first of the model's outputs {model.outputs}; found shape"
             f" {np.shape(observation)}"
         )
-    before = drifted(state.posterior, _elapsed_h(state.time_ns, time_ns), coefficients)
+    before = drifted(state.posterior, elapsed_h(state.time_ns, time_ns), coefficients)
     measured = np.isfinite(observation)
     if not measured.any():
         nothing = np.full(m, np.nan)
@@ -139,11 +137,3 @@ def _reused(time_ns: int, quick: Reused, measured: np.ndarray, runs: Runs, setti
 
 def _reasons(measured: np.ndarray, used: np.ndarray) -> tuple[str, ...]:
     return tuple(np.where(used, "", np.where(measured, "gated", "missing")).tolist())
-
-
-def _elapsed_h(before_ns: int | None, time_ns: int) -> float:
-    if before_ns is None:
-        return 0.0
-    if time_ns <= before_ns:
-        raise ValueError(f"time must advance: the state is of {before_ns} ns, the observation of {time_ns} ns")
-    return (time_ns - before_ns) / _NS_PER_HOUR

@@ -1,6 +1,6 @@
 """What goes into the filter and what comes out of a step.
 
-Belongs here: frozen values without behaviour.
+Belongs here: frozen values without behaviour, and the time between them.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from twin_assets.model import FailedRow, Floats
 
 if TYPE_CHECKING:
     from twin_assets.estimation.reuse import Learnt
+
+_NS_PER_HOUR = 3_600_000_000_000
 
 
 def _chi_square_quantile(dof: int, exceeded: float) -> float:
@@ -109,3 +111,16 @@ class Step:
     def state(self) -> FilterState:
         """What the next step starts from."""
         return FilterState(self.time_ns, self.posterior, self.learnt)
+
+
+def elapsed_h(before_ns: int | None, time_ns: int) -> float:
+    """Hours from a state to an observation; none before any observation.
+
+    Raises:
+        ValueError: when time does not advance.
+    """
+    if before_ns is None:
+        return 0.0
+    if time_ns <= before_ns:
+        raise ValueError(f"time must advance: the state is of {before_ns} ns, the observation of {time_ns} ns")
+    return (time_ns - before_ns) / _NS_PER_HOUR
