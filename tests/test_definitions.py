@@ -59,6 +59,7 @@ def test_the_stages_are_in_the_order_that_data_flows() -> None:
         "calibrated_coefficients",
         "virtual_sensors",
         "published",
+        "smoothed_coefficients",
     ]
 
 
@@ -81,6 +82,20 @@ def test_keys_and_dependencies(graph: dg.Definitions) -> None:
         "line/virtual_sensors": {"fmu": 0, "ukf_state": 0, "observations": 0},
         "line/published": {"calibrated_coefficients": 0, "virtual_sensors": 0},
     }
+
+
+def test_smoothing_is_a_stage_of_twins_that_ask_for_it(make_twins: MakeTwins) -> None:
+    """Made from the filter's table of the same window, in the same job, without a check; nothing is made from it."""
+    twin = load_twin("line", make_twins(line=TWIN_YAML + "smoothing: true\n"))
+    definitions = build_definitions([twin])
+    assets = definitions.resolve_asset_graph()
+    node = assets.get(dg.AssetKey(["line", "smoothed_coefficients"]))
+    assert node.parent_keys == {dg.AssetKey(["line", "ukf_state"])}
+    assert not node.child_keys
+    assert node.partitions_def == assets.get(dg.AssetKey(["line", "ukf_state"])).partitions_def
+    job = definitions.resolve_job_def("line_live")
+    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES)
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 7
 
 
 def test_partitions_groups_and_ranges(graph: dg.Definitions) -> None:
@@ -124,7 +139,7 @@ def test_jobs_schedules_sensors(graph: dg.Definitions) -> None:
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert isinstance(sensor, dg.SensorDefinition)
     job = graph.resolve_job_def("line_live")
-    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES)
+    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES) - {"smoothed_coefficients"}
     assert len(job.asset_layer.asset_graph.asset_check_keys) == 7
     assert (schedule.name, schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (
         "line_schedule",

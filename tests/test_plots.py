@@ -75,6 +75,19 @@ def test_one_panel_a_coefficient_with_band_truth_and_limit(spec: TwinSpec) -> No
     assert {"↑ limit 90", "N·m·s/rad", "A line, u1: calibrated coefficients"} <= _texts(figure)
 
 
+def test_what_is_smoothed_stands_before_what_was_known_at_the_time(spec: TwinSpec) -> None:
+    """Both estimates in every panel, both bands inside its frame; windows that wait show the latter alone."""
+    then, smoothed = _estimates(["b1", "b2"]), _estimates(["b1", "b2"])[:6]
+    then["b1_upper"] += 5.0
+    figure = plots.smoothed_figure(spec, smoothed, then)
+    panel = figure.axes[0]
+    assert [len(np.asarray(line.get_ydata())) for line in panel.lines[:2]] == [12, 6]
+    assert np.array_equal(np.asarray(panel.lines[1].get_ydata()), smoothed["b1"].to_numpy())
+    assert panel.get_ylim()[1] > then["b1_upper"].max()
+    assert {"smoothed", "at the time", "A line, u1: coefficients, smoothed backwards"} <= _texts(figure)
+    assert plots.png(plots.smoothed_figure(spec, smoothed[:0], then)).startswith(b"\x89PNG")
+
+
 def test_virtual_sensors_are_grouped_by_unit_of_measure(spec: TwinSpec) -> None:
     """Units that fill a row have a heading of their own; the few others share one; every sensor has one panel."""
     figure = plots.virtual_sensors_figure(spec, _estimates([v.name for v in spec.virtual_sensors]))

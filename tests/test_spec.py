@@ -122,6 +122,7 @@ def test_what_is_no_cron_is_refused(cron: str) -> None:
         ({"units": [1]}, "the word discovered"),
         ({"units": ["a", "b", "a"]}, "'a' is named twice"),
         ({"window": "dayly"}, "hourly, daily, weekly"),
+        ({"smoothing": True, "identifiability": "hold"}, "found true, with identifiability hold"),
     ],
 )
 def test_wrong_values_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -17,7 +17,7 @@ from twin_assets.resources import Workbench, turns_folder
 from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
-from twin_assets.stages import OBSERVATIONS, REFUSED
+from twin_assets.stages import OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS
 from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.store import CONTENT
@@ -153,7 +153,7 @@ def _news(historian: Historian, bench: Workbench, spec: TwinSpec, windows: Seque
     made = [
         bench.store.metadata(spec.name, stage, window.key) or {}
         for window in windows
-        for stage in (OBSERVATIONS, REFUSED)
+        for stage in (OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS)
     ]
     parts = (spec.model_dump_json(), fmu, *(found.get(CONTENT, "") for found in made))
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()

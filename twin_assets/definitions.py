@@ -17,6 +17,7 @@ from twin_assets.assets.calibrated_coefficients import calibrated_coefficients_a
 from twin_assets.assets.fmu import FMU, fmu_asset
 from twin_assets.assets.observations import observations_asset
 from twin_assets.assets.published import published_asset
+from twin_assets.assets.smoothed_coefficients import smoothed_coefficients_asset
 from twin_assets.assets.telemetry import telemetry_asset
 from twin_assets.assets.ukf_state import ukf_state_asset
 from twin_assets.assets.virtual_sensors import virtual_sensors_asset
@@ -32,6 +33,7 @@ from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
     OBSERVATIONS,
     PUBLISHED,
+    SMOOTHED_COEFFICIENTS,
     TELEMETRY,
     UKF_STATE,
     VIRTUAL_SENSORS,
@@ -46,7 +48,9 @@ STAGES: Mapping[str, Callable[[Twin], dg.AssetsDefinition]] = {
     CALIBRATED_COEFFICIENTS: calibrated_coefficients_asset,
     VIRTUAL_SENSORS: virtual_sensors_asset,
     PUBLISHED: published_asset,
+    SMOOTHED_COEFFICIENTS: smoothed_coefficients_asset,
 }
+"""Every twin has all of them but the last: that one is of twins with ``smoothing``."""
 
 LOCATION = "twins"
 """The code location's name in workspace.yaml."""
@@ -84,7 +88,7 @@ def build_definitions(
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(
             assets=[
-                *(stage(twin) for twin in twins for stage in STAGES.values()),
+                *(asset for twin in twins for asset in assets_of(twin)),
                 *(broken_asset(folder, reason) for folder, reason in (broken or {}).items()),
             ],
             asset_checks=[build_checks(twin) for twin in twins],
@@ -94,6 +98,11 @@ def build_definitions(
             resources=build_resources(home=home, clock=clock, progress=progress, opener=opener, pictures=pictures),
             executor=executor(),
         )
+
+
+def assets_of(twin: Twin) -> list[dg.AssetsDefinition]:
+    """The stages of one twin."""
+    return [make(twin) for stage, make in STAGES.items() if stage != SMOOTHED_COEFFICIENTS or twin.spec.smoothing]
 
 
 def executor() -> dg.ExecutorDefinition:

@@ -143,11 +143,11 @@ def times_of(frame: pd.DataFrame) -> NDArray[np.datetime64]:
     return times
 
 
-def draw_band(panel: Axes, frame: pd.DataFrame, name: str) -> None:
+def draw_band(panel: Axes, frame: pd.DataFrame, name: str, color: str = BLUE) -> None:
     """Draw an estimate and its 95 % interval."""
     times = times_of(frame)
-    panel.fill_between(times, frame[f"{name}_lower"], frame[f"{name}_upper"], color=BLUE, alpha=0.22, linewidth=0)
-    panel.plot(times, frame[name], color=BLUE, linewidth=1.3)
+    panel.fill_between(times, frame[f"{name}_lower"], frame[f"{name}_upper"], color=color, alpha=0.22, linewidth=0)
+    panel.plot(times, frame[name], color=color, linewidth=1.3)
 
 
 def extent(frame: pd.DataFrame, name: str) -> tuple[float, float]:

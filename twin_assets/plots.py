@@ -37,6 +37,12 @@ REASONS = {
     "model": Entry("without an answer of the model", INK, marker="x"),
 }
 ESTIMATE = (Entry("estimate", BLUE, line="-"), Entry("95 % interval", BLUE, filled=True))
+SMOOTHED = (
+    Entry("smoothed", BLUE, line="-"),
+    Entry("95 % interval", BLUE, filled=True),
+    Entry("at the time", ORANGE, line="-"),
+    Entry("95 % interval", ORANGE, filled=True),
+)
 PREDICTED = (
     Entry("measured", INK, marker="."),
     Entry("predicted", BLUE, line="-"),
@@ -55,11 +61,27 @@ def coefficients_figure(
         truth: ``time`` and one column a coefficient (``unit`` if several), drawn dashed; where it is known.
         unit: which machine; the first one without it.
     """
-    curves = [
-        Curve(c.name, c.unit or "", (("limit", c.limit),) if c.limit is not None else ()) for c in spec.coefficients
-    ]
+    curves = _coefficient_curves(spec)
     frame, title = _of_unit(spec, coefficients, unit)
     return _estimates(f"{title}: calibrated coefficients", curves, frame, truth, _sheet(curves, 3, 1.25))
+
+
+def smoothed_figure(
+    spec: TwinSpec, smoothed: pd.DataFrame, coefficients: pd.DataFrame, *, unit: str | None = None
+) -> Figure:
+    """Coefficients as they are known afterwards, before what was known of them at the time.
+
+    Args:
+        spec: the twin.
+        smoothed: table ``smoothed_coefficients``.
+        coefficients: table ``calibrated_coefficients`` of the same windows.
+        unit: which machine; the first one without it.
+    """
+    curves = _coefficient_curves(spec)
+    frame, title = _of_unit(spec, smoothed, unit)
+    then = _same_unit(coefficients, frame)
+    title = f"{title}: coefficients, smoothed backwards"
+    return _estimates(title, curves, frame, None, _sheet(curves, 3, 1.25), then)
 
 
 def virtual_sensors_figure(
@@ -124,18 +146,30 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def _coefficient_curves(spec: TwinSpec) -> list[Curve]:
+    return [Curve(c.name, c.unit or "", () if c.limit is None else (("limit", c.limit),)) for c in spec.coefficients]
+
+
 def _estimates(
-    title: str, curves: Sequence[Curve], frame: pd.DataFrame, truth: pd.DataFrame | None, sheet: Sheet
+    title: str,
+    curves: Sequence[Curve],
+    frame: pd.DataFrame,
+    truth: pd.DataFrame | None,
+    sheet: Sheet,
+    then: pd.DataFrame | None = None,
 ) -> Figure:
-    """A figure of estimates with their bands, thresholds and, where it is known, the truth."""
+    """A figure of estimates with their bands, thresholds and, if given, the truth, or what was known at the time."""
     figure = sheet.figure(title, _span(frame))
     known = None if truth is None else _same_unit(truth, frame)
-    extents = {curve.name: panels.extent(frame, curve.name) for curve in curves}
+    shown = frame if then is None else pd.concat([then, frame])
+    extents = {curve.name: panels.extent(shown, curve.name) for curve in curves}
     widest: dict[str, float] = {}
     for curve in curves:
         low, high = extents[curve.name]
         widest[curve.unit] = max(widest.get(curve.unit, 0.0), high - low)
     for curve, panel in zip(_grouped(curves, sheet.columns), sheet.panels(figure), strict=True):
+        if then is not None:
+            panels.draw_band(panel, then, curve.name, ORANGE)
         panels.draw_band(panel, frame, curve.name)
         if known is not None and curve.name in known.columns:
             panel.plot(panels.times_of(known), known[curve.name], color=INK, linewidth=1.0, linestyle=panels.DASHED)
@@ -143,7 +177,9 @@ def _estimates(
         rises = not frame.empty and bool(frame[curve.name].iloc[-1] > frame[curve.name].iloc[0])
         panels.draw_thresholds(panel, curve, rises=rises)
         panels.entitle(panel, curve.name, _latest(frame, curve), sheet.title_lines)
-    entries = list(ESTIMATE) if known is None else [*ESTIMATE, Entry("truth", INK, line=panels.DASHED)]
+    entries = list(ESTIMATE if then is None else SMOOTHED)
+    if known is not None:
+        entries.append(Entry("truth", INK, line=panels.DASHED))
     if any(curve.thresholds for curve in curves):
         entries.append(Entry(_threshold_label(curves), VERMILION, line=panels.DOTTED))
     sheet.legend(figure, entries)

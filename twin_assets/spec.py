@@ -276,6 +276,12 @@ class TwinSpec(Part):
         " leaves them to drift and chance, and says so; hold keeps them at their prior, which has to be as wide as they"
         " may ever differ, at more than twice the model runs an update",
     )
+    smoothing: bool = Field(
+        default=False,
+        description="whether windows that are over are smoothed backwards, into a table smoothed_coefficients beside"
+        " calibrated_coefficients: each estimate then knows the later observations of its window, too. It costs no"
+        " model runs, changes nothing else and is not published; not together with identifiability hold",
+    )
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 
     @model_validator(mode="after")
@@ -290,6 +296,16 @@ class TwinSpec(Part):
         refuse_if(
             [*spec_names.property_conflicts(self.sources, self.results), *spec_names.column_conflicts(sections)],
         )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_smoothed(self) -> Self:
+        if self.smoothing and self.identifiability == "hold":
+            message = (
+                "found true, with identifiability hold; expected one of them: what is held does not drift, and"
+                " smoothing would make up knowledge of it. Remove this line, or let identifiability be report"
+            )
+            refuse_if([Conflict(("smoothing",), message)])
         return self
 
     @model_validator(mode="after")

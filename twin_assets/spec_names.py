@@ -24,6 +24,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = 
         {"measurements": ("_innovation", "_innovation_std", "_reason")},
     ),
     "calibrated_coefficients": (("unit", "time"), {"coefficients": _STATISTICS}),
+    "smoothed_coefficients": (("unit", "time", "based_on_until"), {"coefficients": _STATISTICS}),
     "virtual_sensors": (
         ("unit", "time"),
         {"virtual_sensors": _STATISTICS, "measurements": tuple(PREDICTED + suffix for suffix in _STATISTICS)},

@@ -14,6 +14,7 @@ from twin_assets.store import Store
 
 TWIN = """\
 name: pump
+smoothing: true
 model: {fmu: pump.fmu}
 coefficients: [{name: ua, initial: 1, initial_std: 1}]
 measurements: [{name: t_out, noise_std: 0.1}]
@@ -70,6 +71,21 @@ def test_a_file_holds_every_number_of_every_window(place: Path, table: pd.DataFr
     back["time"] = pd.to_datetime(back["time"], utc=True).dt.as_unit("ns")
     pd.testing.assert_frame_equal(back, table, check_dtype=False, check_exact=True)
     assert [entry.name for entry in place.iterdir() if entry.is_file()] == [name]
+
+
+def test_smoothed_coefficients_are_exported_where_there_are_some(
+    place: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows that are over have rows; one that waits has none. Without smoothing it says what to do."""
+    store = Store(place / "home" / "store")
+    rows = table.assign(based_on_until=table["time"].max())
+    store.write("pump", "smoothed_coefficients", DAYS[0], rows.iloc[:3], {})
+    store.write("pump", "smoothed_coefficients", DAYS[1], rows.iloc[:0], {"waits_until": "2026-01-03T00:00:00+00:00"})
+    main(["export", "pump", "smoothed", "-o", "out.parquet"])
+    pd.testing.assert_frame_equal(pd.read_parquet(place / "out.parquet"), rows.iloc[:3], check_dtype=False)
+    twin_yaml = place / "twins" / "pump" / "twin.yaml"
+    twin_yaml.write_text(TWIN.replace("smoothing: true\n", ""))
+    assert "Set 'smoothing: true' there, then run 'twin run pump'" in _fails(capsys, "export", "pump", "smoothed")
 
 
 def test_standard_output_is_csv_and_nothing_else(table: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ from twin_assets.stages import (
     OBSERVATIONS,
     PUBLISHED,
     REFUSED,
+    SMOOTHED_COEFFICIENTS,
     TELEMETRY,
     UKF_STATE,
     VIRTUAL_SENSORS,
@@ -26,6 +27,7 @@ from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.observations import observe, telemetry_windows
 from twin_assets.stages.publish import publish_window, published_properties, published_samples
 from twin_assets.stages.results import coefficients_table, virtual_sensors_table
+from twin_assets.stages.smoothing import smoothed_table
 from twin_assets.stages.states import previous_state
 from twin_assets.stages.tables import load
 from twin_assets.stages.telemetry import read_telemetry, resolve_units
@@ -71,7 +73,8 @@ class Line:
     def run(self, now: str, stages: tuple[str, ...] = FLOW) -> list[str]:
         """A live run, or its first stages only; returns the keys."""
         windows = live_windows(self.historian, self.store, self.spec, self.grid, utc(now), self.fmu)
-        for stage in stages:
+        beside = (SMOOTHED_COEFFICIENTS,) if self.spec.smoothing and stages == FLOW else ()
+        for stage in (*stages, *beside):
             for window in windows:
                 self.materialize(stage, window, utc(now))
         return [window.key for window in windows]
@@ -110,6 +113,8 @@ class Line:
             self.save(stage, window, result.frame, dict(result.metadata))
         elif stage == CALIBRATED_COEFFICIENTS:
             self.save(stage, window, coefficients_table(self.spec, self.rows(UKF_STATE, window)), {})
+        elif stage == SMOOTHED_COEFFICIENTS:
+            self.save(stage, window, *smoothed_table(self.spec, window, self.rows(UKF_STATE, window), now))
         elif stage == VIRTUAL_SENSORS:
             state, observations = self.rows(UKF_STATE, window), self.rows(OBSERVATIONS, window)
             table = virtual_sensors_table(self.spec, self.model, state, observations, existing=existing)
@@ -402,6 +407,54 @@ def test_another_description_asks_for_all_windows(line: Line, recorded: Recorded
     assert line.pending(now) == ["2026-01-01", "2026-01-02"]
     line.run(now)
     assert line.pending(now) == []
+
+
+def test_a_window_is_smoothed_when_it_is_over(line: Line, recorded: Recorded) -> None:
+    """Midnight is news for who asked for it, once, though nothing arrives; an idle day after it is none."""
+    line.spec = line.spec.model_copy(update={"smoothing": True})
+    line.historian.write(recorded("2026-01-01 12:00", "2026-01-02 06:00"))
+    line.run("2026-01-02 06:00")
+    assert line.pending("2026-01-02 23:59") == []
+    assert line.rows(SMOOTHED_COEFFICIENTS, line.grid.parse("2026-01-02")).empty
+    assert line.pending("2026-01-03 00:00") == ["2026-01-02"]
+    assert line.run("2026-01-03 00:00") == ["2026-01-02", "2026-01-03"]
+    assert len(line.rows(SMOOTHED_COEFFICIENTS, line.grid.parse("2026-01-02"))) == 6
+    assert line.pending("2026-01-03 00:01") == []
+    assert line.pending("2026-01-04 00:01") == []
+
+
+def test_who_begins_to_ask_for_smoothing_gets_all_that_is_over(line: Line, recorded: Recorded) -> None:
+    """All windows are pending, and nothing of what the filter found is another thing after that."""
+    now = "2026-01-02 06:00"
+    line.historian.write(recorded("2026-01-01 12:00", now))
+    line.run(now)
+    assert line.pending(now) == []
+    days = [line.grid.parse(key) for key in ("2026-01-01", "2026-01-02")]
+    before = [line.rows(UKF_STATE, day) for day in days]
+    line.spec = line.spec.model_copy(update={"smoothing": True})
+    assert line.pending(now) == ["2026-01-01", "2026-01-02"]
+    line.run(now)
+    assert line.pending(now) == []
+    for day, frame in zip(days, before, strict=True):
+        pd.testing.assert_frame_equal(line.rows(UKF_STATE, day), frame)
+
+
+def test_late_data_of_a_smoothed_window_makes_it_stale(line: Line, recorded: Recorded) -> None:
+    """What the filter finds otherwise now is looked back at again, in the later windows too."""
+    line.spec = line.spec.model_copy(update={"smoothing": True})
+    samples = recorded("2026-01-01 12:00", "2026-01-03 06:00")
+    late = samples["time"].between(utc("2026-01-01 14:00"), utc("2026-01-01 15:00"))
+    line.historian.write(samples[~late])
+    line.run("2026-01-03 06:00")
+    window = line.grid.parse("2026-01-02")
+    before = line.rows(SMOOTHED_COEFFICIENTS, window)
+    line.historian.write(samples[late])
+    line.run("2026-01-03 06:00", FLOW[:3])
+    assert not is_current(line.store, line.spec, SMOOTHED_COEFFICIENTS, window)
+    line.run("2026-01-03 06:00")
+    assert is_current(line.store, line.spec, SMOOTHED_COEFFICIENTS, window)
+    assert not line.rows(SMOOTHED_COEFFICIENTS, window)["wear"].equals(before["wear"])
+    assert line.pending("2026-01-03 06:00") == []
 
 
 def test_what_only_people_see_asks_for_nothing(line: Line, recorded: Recorded) -> None:

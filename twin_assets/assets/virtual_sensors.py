@@ -13,7 +13,6 @@ from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE, VIRTUAL_SENSORS
 from twin_assets.stages.results import predicted_names, virtual_sensors_table
 from twin_assets.stages.tables import load
-from twin_assets.stages.ukf import FINGERPRINT, fingerprint
 from twin_assets.windows import Window
 
 
@@ -45,7 +44,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
         def make(window: Window, steps: Steps) -> Made:
             result = virtual_sensors_table(
                 spec,
-                _of_the_filter(twin, bench, model, window),
+                _of_the_filter(tables, model, window),
                 tables.read(UKF_STATE, window),
                 tables.read(OBSERVATIONS, window),
                 existing=load(bench.store, spec.name, VIRTUAL_SENSORS, window.key),
@@ -76,13 +75,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
     return virtual_sensors
 
 
-def _of_the_filter(twin: Twin, bench: Workbench, model: LazyModel, window: Window) -> PredictiveModel:
+def _of_the_filter(tables: Tables, model: LazyModel, window: Window) -> PredictiveModel:
     """The model, where it is the one that the filter ran; otherwise predictions can only be kept, and none be made."""
-    made_by = (bench.store.metadata(twin.spec.name, UKF_STATE, window.key) or {}).get(FINGERPRINT)
-    if made_by == fingerprint(twin.spec, model.sha256):
-        return model
-    reason = (
-        f"window {window.key} of twin '{twin.spec.name}': 'ukf_state' was computed with another FMU or twin.yaml than"
-        f" there is now. Materialize '{twin.spec.name}/ukf_state' for this window first."
-    )
-    return ClosedModel(model, reason)
+    reason = tables.filtered_otherwise(window, model.sha256)
+    return ClosedModel(model, reason) if reason else model

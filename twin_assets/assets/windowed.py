@@ -18,7 +18,9 @@ from twin_assets.progress import within_window
 from twin_assets.resources import Workbench, mended_by_users
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
+from twin_assets.stages import UKF_STATE
 from twin_assets.stages.lineage import made_from
+from twin_assets.stages.ukf import FINGERPRINT, fingerprint
 from twin_assets.windows import Window, WindowGrid
 
 # A picture shows at least a week of windows, however few a live run covers, and at most what one can make out.
@@ -74,6 +76,16 @@ class Tables:
                 f" from. Materialize '{self.spec.name}/{stage}' for this window first."
             )
         return found
+
+    def filtered_otherwise(self, window: Window, fmu_sha256: str) -> str:
+        """Why a window's ``ukf_state`` is not what the filter would make of it now; empty if it is."""
+        made_by = (self.bench.store.metadata(self.spec.name, UKF_STATE, window.key) or {}).get(FINGERPRINT)
+        if made_by == fingerprint(self.spec, fmu_sha256):
+            return ""
+        return (
+            f"window {window.key} of twin '{self.spec.name}': 'ukf_state' was computed with another FMU or twin.yaml"
+            f" than there is now. Materialize '{self.spec.name}/ukf_state' for this window first."
+        )
 
     def make(
         self,

@@ -13,6 +13,7 @@ from twin_assets.errors import TwinError
 from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import load_twin
+from twin_assets.stages import SMOOTHED_COEFFICIENTS
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
 
@@ -22,6 +23,7 @@ TABLES = {
     "observations": "observations",
     "coefficients": "calibrated_coefficients",
     "virtual_sensors": "virtual_sensors",
+    "smoothed": SMOOTHED_COEFFICIENTS,
 }
 
 
@@ -43,7 +45,9 @@ def command(
     """Export a table of twin NAME as it was last materialized.
 
     coefficients and virtual_sensors are wide: unit, time, and for each quantity its estimate, standard deviation
-    (_std) and 95 % interval (_lower, _upper). telemetry is long: unit, property, time, value, quality.
+    (_std) and 95 % interval (_lower, _upper). smoothed is the same of coefficients looked back at, where twin.yaml says
+    'smoothing: true': for each window that is over, by all its observations, up to based_on_until. telemetry is long:
+    unit, property, time, value, quality.
     """
     ordered_range(start, end)
     kind = kind or ("parquet" if output is not None and output.suffix == ".parquet" else "csv")
@@ -67,6 +71,11 @@ def read_table(
     Raises:
         TwinError: if there is nothing yet, or nothing in that range.
     """
+    if TABLES[table] == SMOOTHED_COEFFICIENTS and not spec.smoothing:
+        raise TwinError(
+            f"twin '{spec.name}' is not smoothed: its twin.yaml does not say so. Set 'smoothing: true' there, then run"
+            f" 'twin run {spec.name}'; it costs no model runs."
+        )
     store, stage, grid = Store(home.store_path), TABLES[table], WindowGrid.of(spec)
     windows = grid.known(store.keys(spec.name, stage))
     if not windows:

@@ -22,12 +22,14 @@ from twin_assets.stages import (
     OBSERVATIONS,
     PUBLISHED,
     REFUSED,
+    SMOOTHED_COEFFICIENTS,
     TELEMETRY,
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
 from twin_assets.stages.lineage import described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
+from twin_assets.stages.smoothing import WAITS_UNTIL
 from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
 from twin_assets.stages.ukf import FINGERPRINT, fingerprint
 from twin_assets.stages.verdicts import JUDGE_AGAIN
@@ -39,6 +41,11 @@ SEEN = "seen"
 BASIS = "basis"
 WAITING = "waiting"
 COMPUTED = (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
+
+
+def computed(spec: TwinSpec) -> tuple[str, ...]:
+    """The stages between telemetry and what is published, and what is smoothed where twin.yaml asks for it."""
+    return (*COMPUTED, SMOOTHED_COEFFICIENTS) if spec.smoothing else COMPUTED
 
 
 def pending_windows(
@@ -54,9 +61,9 @@ def pending_windows(
     A window is pending when samples arrived in it that its telemetry does not hold, when an observation in it has
     become complete since, when a later stage is missing or stale (a crash in between, or an earlier window has another
     final state now), when twin.yaml or the FMU say something else now, when its results were neither published nor
-    refused, or when they were refused for being stale while the window was live, and it is over. Every window after a
-    pending one is to be materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that
-    range.
+    refused, when they were refused for being stale while the window was live, and it is over, or when it is over and
+    was not smoothed as twin.yaml asks. Every window after a pending one is to be materialized too, for the state is
+    handed on: ``live_windows`` and ``new_windows`` give that range.
 
     Windows that begin after ``now`` are not pending yet.
     """
@@ -157,7 +164,7 @@ class _Search:
 
     def _basis(self) -> str:
         """What the position is about; with another description or FMU all of history is looked at again."""
-        about = [described(self.spec, stage) for stage in (*COMPUTED, PUBLISHED)]
+        about = [described(self.spec, stage) for stage in (*computed(self.spec), PUBLISHED)]
         made_by = fingerprint(self.spec, self.fmu_sha256 or "")
         return json.dumps([self.grid.cron, str(self.grid.start), channels_text(self.spec, self.units), *about, made_by])
 
@@ -173,7 +180,7 @@ class _Search:
         return self._is_stale(window) or self._is_due(window)
 
     def _is_stale(self, window: Window) -> bool:
-        if not all(is_current(self.store, self.spec, stage, window) for stage in COMPUTED):
+        if not all(is_current(self.store, self.spec, stage, window) for stage in computed(self.spec)):
             return True
         if self.fmu_sha256 is not None:
             made_by = (self.store.metadata(self.spec.name, UKF_STATE, window.key) or {}).get(FINGERPRINT)
@@ -189,11 +196,12 @@ class _Search:
         return self._due(window) is not None
 
     def _due(self, window: Window) -> pd.Timestamp | None:
-        """When there is something to do though nothing arrives: an observation is complete, staleness is over."""
-        observed, refused = (
-            self.store.metadata(self.spec.name, stage, window.key) or {} for stage in (OBSERVATIONS, REFUSED)
+        """When there is something to do though nothing arrives: an observation is complete, the window is over."""
+        observed, refused, smoothed = (
+            self.store.metadata(self.spec.name, stage, window.key) or {}
+            for stage in (OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS)
         )
-        times = [observed.get(OPEN_UNTIL)]
+        times = [observed.get(OPEN_UNTIL), smoothed.get(WAITS_UNTIL) if self.spec.smoothing else None]
         if JUDGE_AGAIN in refused and not is_current(self.store, self.spec, PUBLISHED, window):
             times.append(refused[JUDGE_AGAIN])
         return min((pd.Timestamp(time) for time in times if time is not None), default=None)

@@ -52,7 +52,12 @@ def coefficients_table(spec: TwinSpec, ukf_state: pd.DataFrame) -> pd.DataFrame:
     """unit, time, and for each coefficient c: ``c``, ``c_std``, ``c_lower``, ``c_upper`` (95 %), physical units."""
     coefficients = coefficients_of(spec)
     marginals = [coefficient_marginals(posterior_of_row(row), coefficients) for _, row in ukf_state.iterrows()]
-    return _frame(ukf_state, coefficients.names, _stacked(marginals, len(coefficients.names)))
+    return estimates_frame(ukf_state, coefficients.names, marginals)
+
+
+def estimates_frame(rows: pd.DataFrame, names: tuple[str, ...], marginals: list[Marginals]) -> pd.DataFrame:
+    """Unit and time of some rows, and what is known of each name there: one of ``marginals`` a row, in their order."""
+    return _frame(rows, names, _stacked(marginals, len(names)))
 
 
 def predicted_names(spec: TwinSpec) -> tuple[str, ...]:
