@@ -81,11 +81,13 @@ def test_smoothed_coefficients_are_exported_where_there_are_some(
     rows = table.assign(based_on_until=table["time"].max())
     store.write("pump", "smoothed_coefficients", DAYS[0], rows.iloc[:3], {})
     store.write("pump", "smoothed_coefficients", DAYS[1], rows.iloc[:0], {"waits_until": "2026-01-03T00:00:00+00:00"})
-    main(["export", "pump", "smoothed", "-o", "out.parquet"])
+    main(["export", "pump", "smoothed_coefficients", "-o", "out.parquet"])
     pd.testing.assert_frame_equal(pd.read_parquet(place / "out.parquet"), rows.iloc[:3], check_dtype=False)
     twin_yaml = place / "twins" / "pump" / "twin.yaml"
     twin_yaml.write_text(TWIN.replace("smoothing: true\n", ""))
-    assert "Set 'smoothing: true' there, then run 'twin run pump'" in _fails(capsys, "export", "pump", "smoothed")
+    assert "Set 'smoothing: true' there, then run 'twin run pump'" in _fails(
+        capsys, "export", "pump", "smoothed_coefficients"
+    )
 
 
 def test_standard_output_is_csv_and_nothing_else(table: pd.DataFrame) -> None:

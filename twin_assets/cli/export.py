@@ -23,7 +23,7 @@ TABLES = {
     "observations": "observations",
     "coefficients": "calibrated_coefficients",
     "virtual_sensors": "virtual_sensors",
-    "smoothed": SMOOTHED_COEFFICIENTS,
+    SMOOTHED_COEFFICIENTS: SMOOTHED_COEFFICIENTS,
 }
 
 
@@ -45,9 +45,9 @@ def command(
     """Export a table of twin NAME as it was last materialized.
 
     coefficients and virtual_sensors are wide: unit, time, and for each quantity its estimate, standard deviation
-    (_std) and 95 % interval (_lower, _upper). smoothed is the same of coefficients looked back at, where twin.yaml says
-    'smoothing: true': for each window that is over, by all its observations, up to based_on_until. telemetry is long:
-    unit, property, time, value, quality.
+    (_std) and 95 % interval (_lower, _upper). smoothed_coefficients, for a twin with 'smoothing: true', are the same
+    as known once their window is over: from all its observations up to based_on_until. telemetry is long: unit,
+    property, time, value, quality.
     """
     ordered_range(start, end)
     kind = kind or ("parquet" if output is not None and output.suffix == ".parquet" else "csv")
