@@ -1,7 +1,7 @@
 """What every predictive model promises: the Protocol at which simulation and estimation meet.
 
-Belongs here: the Protocols and what is said of failed evaluations. FMUs are in ``simulation``, filters in
-``estimation``.
+Belongs here: the Protocols, what is said of failed evaluations, how operating conditions move through time. FMUs are in
+``simulation``, filters in ``estimation``.
 """
 
 import textwrap
@@ -62,6 +62,45 @@ class PredictiveModel(Protocol):
 
         Returns:
             (k, m) outputs.
+
+        Raises:
+            EvaluationError: if a row fails twice.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class InputPath:
+    """Operating conditions through time, and when outputs are asked for.
+
+    Attributes:
+        times_s: (q,) seconds since the path's beginning, from 0, increasing.
+        inputs: (q, p) values then.
+        read: (t,) places among the q times at which outputs are asked for, increasing.
+        linear: (p,) bool: whether an input goes straight to its next value, or keeps each until the next is due.
+    """
+
+    times_s: Floats
+    inputs: Floats
+    read: NDArray[np.intp]
+    linear: NDArray[np.bool_]
+
+
+class TransientModel(PredictiveModel, Protocol):
+    """A predictive model that can also be followed through time, while its operating conditions move."""
+
+    def follow(self, coefficients: Floats, path: InputPath) -> Floats:
+        """The outputs of k coefficient vectors along a path of inputs; each held from the path's beginning to its end.
+
+        The model begins settled under the path's first inputs. A pure function, as ``evaluate`` is; and what is asked
+        for later along the same path changes nothing of what came before.
+
+        Args:
+            coefficients: (k, n), physical units.
+            path: of the p operating conditions.
+
+        Returns:
+            (k, t, m) outputs.
 
         Raises:
             EvaluationError: if a row fails twice.

@@ -8,13 +8,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
 
-from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats
+from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, InputPath
 from twin_assets.simulation.description import Interface, fmu_sha256, read_description
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.isolation import Isolation
@@ -47,6 +48,9 @@ class FmuModel:
         recycle_above_mb: so is one whose memory has grown by more megabytes than this since its FMU was ready.
         restart: how an evaluation gets back to its start; "auto" rolls back where the FMU and all variables allow it.
         interface: what the FMU is run by; by default co-simulation where it offers that, else model exchange.
+        follow_step_s: longest communication step along a path, by default the one that settling begins with. Where the
+            FMU wants equal steps, they are those of settling.
+        most_reads: how often along a path ``follow`` may be asked for outputs.
 
     Attributes:
         sha256: of the FMU's file, hex; what is loaded is of exactly these bytes.
@@ -74,6 +78,8 @@ class FmuModel:
         recycle_above_mb: float = 500.0,
         restart: Restart | Literal["auto"] = "auto",
         interface: Interface | None = None,
+        follow_step_s: float | None = None,
+        most_reads: int = 1,
     ) -> None:
         self.path = path
         self.sha256 = fmu_sha256(path)
@@ -92,16 +98,18 @@ class FmuModel:
         self._settings = PoolSettings(self.workers, timeout_s, isolation, recycle_after, recycle_above_mb)
         self._pool: Pool | None = None
         self._folder: Path | None = None
-        self._setup = setup_of(
+        settling = settle or SettleSettings()
+        setup = setup_of(
             self.description,
             coefficients=coefficients,
             inputs=inputs,
             outputs=outputs,
             parameters=parameters or {},
             reference=reference or {},
-            settle=settle or SettleSettings(),
+            settle=settling,
             restart=restart,
         )
+        self._setup = replace(setup, follow_step_s=follow_step_s or settling.step_s, most_reads=most_reads)
 
     @property
     def setup(self) -> Setup:
@@ -151,9 +159,32 @@ class FmuModel:
         """
         rows, condition = self._checked(coefficients, inputs)
         try:
-            return self._run(rows, condition).outputs
+            return self._run(rows, condition).outputs[:, : len(self.outputs)]
         except RowError as error:
             raise self._failed(rows[error.row], condition, error.failure) from error
+
+    def follow(self, coefficients: Floats, path: InputPath) -> Floats:
+        """The outputs of k coefficient vectors along a path, each from where it settles under the path's first inputs.
+
+        Args:
+            coefficients: (k, n), physical units.
+            path: q times and inputs (q, p), read at most ``most_reads`` times.
+
+        Returns:
+            (k, t, m) outputs.
+
+        Raises:
+            EvaluationError: as ``evaluate``; one evaluation is one row's way along the whole path.
+        """
+        rows, condition = self._checked(coefficients, path.inputs[0])
+        if path.read.size > self._setup.most_reads:
+            raise ValueError(f"{path.read.size} reads along a path were asked for; at most {self._setup.most_reads}")
+        try:
+            answers = self._run(rows, condition, path=path).outputs
+        except RowError as error:
+            raise self._failed(rows[error.row], condition, error.failure) from error
+        size = path.read.size * len(self.outputs)
+        return np.asarray(answers[:, :size].reshape(len(rows), path.read.size, len(self.outputs)))
 
     def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:
         """As ``evaluate``, but rows that fail twice are told, and the others are evaluated.
@@ -168,7 +199,7 @@ class FmuModel:
             nothing = np.full((len(rows), len(self.outputs)), np.nan)
             return Attempt(nothing, (self._failed_row(rows, error.row, error.failure),))
         return Attempt(
-            result.outputs,
+            result.outputs[:, : len(self.outputs)],
             tuple(self._failed_row(rows, row, failure) for row, failure in sorted(result.given_up.items())),
         )
 
@@ -178,14 +209,16 @@ class FmuModel:
         self._check_shapes(rows, condition)
         return rows, condition
 
-    def _run(self, rows: Floats, inputs: Floats, *, tolerant: bool = False) -> BatchResult:
+    def _run(
+        self, rows: Floats, inputs: Floats, *, tolerant: bool = False, path: InputPath | None = None
+    ) -> BatchResult:
         """Let the pool do it, and count."""
         if self._pool is None:
             raise RuntimeError("FmuModel is not open; use it as: with FmuModel(…) as model:")
         if not len(rows):
-            return BatchResult(np.empty((0, len(self.outputs))), 0.0, frozenset())
+            return BatchResult(np.empty((0, self._setup.answer_size)), 0.0, frozenset())
         try:
-            result = self._pool.evaluate(rows, inputs, tolerant=tolerant)
+            result = self._pool.evaluate(rows, inputs, tolerant=tolerant, path=path)
         except StartError as error:
             raise self._not_started(error.failure) from error
         except RowError:

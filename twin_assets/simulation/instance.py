@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from twin_assets.model import InputPath
 from twin_assets.simulation.calls import InstanceError
 from twin_assets.simulation.dialect import Dialect
 from twin_assets.simulation.fmi2 import Fmi2
@@ -22,6 +23,7 @@ from twin_assets.simulation.messages import SerializedState, Setup
 from twin_assets.simulation.registers import Fixed, Registers, fixed_elements
 from twin_assets.simulation.settle import Floats, Settled, SettleError, settle
 from twin_assets.simulation.stepping import stepping_of
+from twin_assets.simulation.trajectory import walk
 from twin_assets.simulation.variables import FmuVariable
 
 __all__ = ["Instance", "InstanceError"]
@@ -42,6 +44,8 @@ class Instance:
         self._parameters = self._registers([variable for variable, _ in setup.parameters])
         self._changing = self._registers((*setup.coefficients, *setup.inputs), self._fixed)
         self._outputs = self._registers(setup.outputs)
+        self._moving = [i for i, variable in enumerate(setup.inputs) if variable.tunable]
+        self._told = self._registers([setup.inputs[i] for i in self._moving], self._fixed)
         self._names = [variable.name for variable in setup.outputs]
         self._nominal: Floats = np.array([abs(variable.nominal or 1.0) for variable in setup.outputs])
         self._can_reset = True
@@ -67,6 +71,29 @@ class Instance:
             InstanceError: if the FMU refuses a value, fails, or does not settle; the instance is then of no use.
         """
         return self._evaluate(self._anchor or self._reference, coefficients, inputs)
+
+    def follow(self, path: InputPath) -> Floats:
+        """(t, m) outputs along a path, on from where an evaluation under its first inputs has just ended.
+
+        Raises:
+            InstanceError: if the FMU refuses a value or fails, or an output is not finite.
+        """
+        setup = self._setup
+        longest, fixed = setup.follow_step_s, not setup.can_vary_step
+        if fixed:
+            longest = setup.settle.step_s
+        walked = walk(path, longest, self._stand, self._pass, self._read, fixed=fixed)
+        if not np.isfinite(walked).all():
+            time, output = (int(place) for place in np.argwhere(~np.isfinite(walked))[0])
+            after = path.times_s[path.read[time]]
+            message = f"'{self._names[output]}' became {walked[time, output]} after {after:g} s of the recent past"
+            raise InstanceError(message, str(self._fmu.log))
+        return walked
+
+    def filled(self, outputs: Floats) -> Floats:
+        """An answer with as many numbers as all answers have; NaN where there are no more outputs."""
+        missing = self._setup.answer_size - outputs.size
+        return np.concatenate([outputs, np.full(missing, np.nan)]) if missing else outputs
 
     def serialize(self) -> SerializedState:
         """The reference's settled state as bytes."""
@@ -163,8 +190,21 @@ class Instance:
         """Simulate so much further, in equal steps that the FMU bears; the outputs (m,) then."""
         steps = self._setup.settle.sub_steps(seconds, can_vary_step=self._setup.can_vary_step)
         for _ in range(steps):
-            # The state before this step will be restored, so the FMU must not drop it.
-            self._stepping.advance(seconds / steps, final=self._reference is None)
+            self._pass(seconds / steps)
+        return self._read()
+
+    def _pass(self, seconds: float) -> None:
+        """Simulate so much further, in one communication step."""
+        # The state before this step will be restored, so the FMU must not drop it.
+        self._stepping.advance(seconds, final=self._reference is None)
+
+    def _stand(self, inputs: Floats) -> None:
+        """Set the inputs (p,) that may change while the FMU runs, where it stands."""
+        values = inputs[self._moving]
+        self._stepping.resume(self._stepping.time, partial(self._tell, self._told, values))
+
+    def _read(self) -> Floats:
+        """(m,) outputs as they are."""
         for group in self._outputs.groups:
             self._fmu.get(group)
         return self._outputs.read()

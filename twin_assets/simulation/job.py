@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from twin_assets.model import InputPath
 from twin_assets.simulation.board import SLOTS, Answers
 from twin_assets.simulation.messages import Failure
 from twin_assets.simulation.settle import Floats
@@ -55,16 +56,25 @@ class Job:
     Args:
         rows: (k, n).
         inputs: (p,).
-        outputs: m.
+        outputs: how many numbers an answer has.
         workers: how many share the rows.
         anchored: every worker evaluates row 0, and starts the others from there.
         tolerant: a row that fails twice is given up, and the others go on; but for row 0, with which they are compared.
+        path: what every row is followed along, if it is.
     """
 
     def __init__(
-        self, rows: Floats, inputs: Floats, outputs: int, workers: int, *, anchored: bool, tolerant: bool
+        self,
+        rows: Floats,
+        inputs: Floats,
+        outputs: int,
+        workers: int,
+        *,
+        anchored: bool,
+        tolerant: bool,
+        path: InputPath | None = None,
     ) -> None:
-        self.rows, self.inputs = rows, inputs
+        self.rows, self.inputs, self.path = rows, inputs, path
         self.anchored = anchored
         self._outputs: Floats = np.full((len(rows), outputs), np.nan)
         self._seconds = 0.0

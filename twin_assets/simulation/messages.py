@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from twin_assets.model import InputPath
 from twin_assets.simulation.description import FmuVariable, Interface
 from twin_assets.simulation.settle import Floats, SettleSettings
 
@@ -36,6 +37,8 @@ class Setup:
         continuous_states: of a model that is to be integrated (FMI 2.0; later ones are asked).
         event_indicators: of such a model.
         wants_completed_steps: such a model is to be told of every step of the solver.
+        follow_step_s: longest communication step along a path, simulated seconds.
+        most_reads: how often along a path the outputs may be asked for.
     """
 
     folder: Path
@@ -58,6 +61,13 @@ class Setup:
     continuous_states: int = 0
     event_indicators: int = 0
     wants_completed_steps: bool = False
+    follow_step_s: float = 1.0
+    most_reads: int = 1
+
+    @property
+    def answer_size(self) -> int:
+        """How many numbers one answer has at most: all outputs, as often as they may be asked for."""
+        return len(self.outputs) * self.most_reads
 
     def named(self, coefficients: Floats) -> Mapping[str, float]:
         """Coefficient values (n,) with their names."""
@@ -86,11 +96,13 @@ class Batch:
     """To a worker: evaluate rows (k, n) under inputs (p,), write each answer to the board, then say ``Done``.
 
     If ``anchored``, the first row starts from the reference, and those that follow, also in later batches, from there.
+    With a ``path``, whose first inputs are then ``inputs``, a row's answer is what it says along that.
     """
 
     rows: Floats
     inputs: Floats
     anchored: bool = False
+    path: InputPath | None = None
 
 
 @dataclass(frozen=True)

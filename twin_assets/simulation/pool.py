@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from twin_assets.model import InputPath
 from twin_assets.simulation.isolation import START_ALLOWANCE_S, Isolation, Worker, WorkerLostError
 from twin_assets.simulation.job import CHUNK, BatchResult, Job, RowError
 from twin_assets.simulation.messages import Batch, Failure, Setup
@@ -82,7 +83,9 @@ class Pool:
         """Those that are there now."""
         return tuple(slot.worker for slot in self._slots)
 
-    def evaluate(self, rows: Floats, inputs: Floats, *, tolerant: bool = False) -> BatchResult:
+    def evaluate(
+        self, rows: Floats, inputs: Floats, *, tolerant: bool = False, path: InputPath | None = None
+    ) -> BatchResult:
         """Evaluate rows (k, n) under inputs (p,), each where a worker is free.
 
         If it is interrupted (Ctrl-C), the pool is closed: what the workers are then at nobody waits for.
@@ -91,6 +94,7 @@ class Pool:
             rows: (k, n).
             inputs: (p,).
             tolerant: give up a row that fails twice, unless it is row 0, and go on with the others.
+            path: follow every row along it; its first inputs are ``inputs``.
 
         Raises:
             StartError: if the FMU does not start.
@@ -100,7 +104,8 @@ class Pool:
             if self._closed.is_set():
                 raise RuntimeError("the workers were ended; open the model anew")
             anchored = self._setup.restart == "rollback"
-            job = Job(rows, inputs, len(self._setup.outputs), len(self._slots), anchored=anchored, tolerant=tolerant)
+            size, slots = self._setup.answer_size, len(self._slots)
+            job = Job(rows, inputs, size, slots, anchored=anchored, tolerant=tolerant, path=path)
             first, *others = self._slots[: max(1, len(rows) - anchored)]
             try:
                 self._replace(lambda worker: worker.gone)
@@ -222,7 +227,7 @@ class _Slot:
     def ask(self, job: Job, rows: list[int], *, anchored: bool = False) -> list[int]:
         """Let the worker evaluate rows, one after the other; the same rows."""
         if rows:
-            self.worker.ask(Batch(job.rows[rows], job.inputs, anchored))
+            self.worker.ask(Batch(job.rows[rows], job.inputs, anchored, job.path))
         return rows
 
 

@@ -44,7 +44,7 @@ class WorkerProcess:
         self._asked: deque[int] = deque()
         self._ready = False
         self._resident_mb: list[float] = []
-        self._board = Board.create(setup.folder, len(setup.outputs))
+        self._board = Board.create(setup.folder, setup.answer_size)
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in release
         # -P: a file in the current folder must not stand in for a module. No shell; nothing here is the user's.
         command = [sys.executable, "-P", "-m", WORKER]

@@ -112,7 +112,7 @@ class WorkerThread:
     def _fetch(self, count: int) -> Answers:
         rows = [self._finished.popleft() for _ in range(count)]
         self._fetched += count
-        outputs = np.array([outputs for outputs, _ in rows]).reshape(count, len(self._setup.outputs))
+        outputs = np.array([outputs for outputs, _ in rows]).reshape(count, self._setup.answer_size)
         return Answers(outputs, np.array([seconds for _, seconds in rows]))
 
     def _serve(self) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
     try:
         instance = Instance(hello.setup)
         _say(answers, Ready(resident_mb()))
-        _serve(instance, Board(hello.board, len(hello.setup.outputs)), requests, answers)
+        _serve(instance, Board(hello.board, hello.setup.answer_size), requests, answers)
     except InstanceError as error:
         _flush_c()
         _say(answers, Failure(str(error), error.log))
@@ -61,13 +61,18 @@ def _serve(instance: Instance, board: Board, requests: IO[bytes], answers: IO[by
 def evaluations(
     instance: Instance, batch: Batch, before_each: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Floats, float]]:
-    """Outputs (m,) of each row of a batch, and the wall time that it took."""
+    """The answer to each row of a batch, and the wall time that it took.
+
+    Outputs (m,), or along a path (t, m) one after the other; NaN where an answer has room for more.
+    """
     for index, row in enumerate(batch.rows):
         before_each()
         evaluate = instance.evaluate_anchor if batch.anchored and index == 0 else instance.evaluate
         begun = time.perf_counter()
-        settled = evaluate(row, batch.inputs)
-        yield settled.outputs, time.perf_counter() - begun
+        outputs = evaluate(row, batch.inputs).outputs
+        if batch.path is not None:
+            outputs = instance.follow(batch.path).ravel()
+        yield instance.filled(outputs), time.perf_counter() - begun
 
 
 def resident_mb() -> float | None:
