@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from twin_assets.errors import TwinError
-from twin_assets.model import Attempt, Floats, PredictiveModel, attempt
+from twin_assets.model import Attempt, Floats, InputPath, PredictiveModel, TransientModel, attempt
 from twin_assets.simulation import FmuReplacedError, fmu_sha256
 from twin_assets.spec_file import Twin
 
 
-class RunningModel(PredictiveModel, Protocol):
+class RunningModel(TransientModel, Protocol):
     """A model that counts what it runs and says what it was loaded from, as FmuModel does."""
 
     @property
@@ -85,6 +85,14 @@ class LazyModel:
         """
         return attempt(self._opened, coefficients, inputs)
 
+    def follow(self, coefficients: Floats, path: InputPath) -> Floats:
+        """See TransientModel.
+
+        Raises:
+            FmuReplacedError: as ``evaluate``.
+        """
+        return self._opened.follow(coefficients, path)
+
     @property
     def _opened(self) -> RunningModel:
         if self._model is None:
@@ -109,6 +117,14 @@ class ClosedModel:
 
     def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:  # noqa: ARG002 - PredictiveModel's signature
         """See PredictiveModel.
+
+        Raises:
+            TwinError: always.
+        """
+        raise TwinError(self._reason)
+
+    def follow(self, coefficients: Floats, path: InputPath) -> Floats:  # noqa: ARG002 - TransientModel's signature
+        """See TransientModel.
 
         Raises:
             TwinError: always.

@@ -37,12 +37,6 @@ def _fmu(value: object) -> object:
     return value
 
 
-def _mode(value: object) -> object:
-    if value == "transient":
-        raise ValueError("found 'transient', which is not available in this version; expected steady_state")
-    return value
-
-
 def _units(value: object) -> object:
     if value == DISCOVERED or (isinstance(value, list | tuple) and all(isinstance(unit, str) for unit in value)):
         return value
@@ -64,8 +58,28 @@ class ModelSpec(Part):
     fmu: Annotated[Text, BeforeValidator(_fmu)] = Field(
         description="FMU (FMI 2.0 or 3.0, co-simulation or model exchange): a path beside twin.yaml"
     )
-    mode: Annotated[Literal["steady_state"], BeforeValidator(_mode)] = Field(
-        "steady_state", description="steady_state: every prediction is the model's settled answer"
+    mode: Literal["steady_state", "transient"] = Field(
+        "steady_state",
+        description="steady_state: every prediction is the model's settled answer. transient: of a process that never"
+        " rests; every prediction follows the model through the recent past, its measured inputs applied in between",
+    )
+    memory_s: Number | None = Field(
+        None,
+        gt=0,
+        description="transient: how long the recent past is that a prediction depends on, seconds; eight times the"
+        " slowest time constant, for what the model began with has to be forgotten within it",
+    )
+    follow_step_s: Number | None = Field(
+        None,
+        gt=0,
+        description="transient: longest communication step while measured inputs are applied, simulated seconds; short"
+        " against what moves; without it, the shorter of `step_s` and `max_step_s`",
+    )
+    after_gap: Literal["wait", "settled"] | None = Field(
+        None,
+        description="transient, at the first telemetry and after a gap in the inputs longer than their `max_age`. wait"
+        " (the default): nothing is compared until the inputs of `memory_s` are known. settled: the process is taken"
+        " to have been at rest under the first inputs that are known",
     )
     interface: Literal["co_simulation", "model_exchange"] | None = Field(
         None,
@@ -119,6 +133,21 @@ class ModelSpec(Part):
             refuse_if([Conflict(("max_settle_s",), message)])
         return self
 
+    @model_validator(mode="after")
+    def _has_a_memory(self) -> Self:
+        if self.mode == "transient":
+            missing = (
+                "is missing; expected in transient mode: eight times the model's slowest time constant, in seconds"
+            )
+            refuse_if([Conflict(("memory_s",), missing)] if self.memory_s is None else [])
+            return self
+        refuse_if(
+            Conflict((key,), "is only for mode: transient; found mode: steady_state. Remove it, or change the mode")
+            for key in ("memory_s", "follow_step_s", "after_gap")
+            if getattr(self, key) is not None
+        )
+        return self
+
 
 class NamedPart(Part):
     """A section about one variable of the model."""
@@ -148,6 +177,11 @@ class InputSpec(Channel):
     )
     valid_range: Bounds = Field((None, None), description="values outside count as not measured")
     max_age: Duration = Field(timedelta(hours=1), description="how long the last good value holds")
+    between: Literal["linear", "hold"] = Field(
+        "linear",
+        description="in transient mode: what the input does from one observation to the next. linear: it goes straight"
+        " to the next value, as most that is measured does; hold: it keeps its value until then, as a setpoint does",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -309,6 +343,16 @@ class TwinSpec(Part):
         return self
 
     @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.transient and all(part.constant is not None for part in self.inputs):
+            message = (
+                "found transient, and no measured input: under constant inputs a model settles, and what it settles at"
+                " is all that it tells; expected mode: steady_state, or an input that is read from the historian"
+            )
+            refuse_if([Conflict(("model", "mode"), message)])
+        return self
+
+    @model_validator(mode="after")
     def _unique_units(self) -> Self:
         units = () if self.units == DISCOVERED else self.units
         refuse_if(
@@ -317,6 +361,11 @@ class TwinSpec(Part):
             if unit in units[:index]
         )
         return self
+
+    @property
+    def transient(self) -> bool:
+        """Whether predictions follow the model through the recent past."""
+        return self.model.mode == "transient"
 
     @property
     def label(self) -> str:

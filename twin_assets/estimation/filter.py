@@ -25,6 +25,15 @@ def prior(coefficients: Coefficients) -> FilterState:
     return FilterState(None, bounds.prior(coefficients))
 
 
+def expected_at(state: FilterState, time_ns: int, coefficients: Coefficients) -> Gaussian:
+    """What is believed at a time before anything is measured then: the posterior, and the drift since.
+
+    Raises:
+        ValueError: when time does not advance.
+    """
+    return drifted(state.posterior, elapsed_h(state.time_ns, time_ns), coefficients)
+
+
 def filter_step(
     state: FilterState,
     time_ns: int,
@@ -61,7 +70,7 @@ def filter_step(
             f"an observation of {m} values is expected, the first of the model's outputs {model.outputs}; found shape"
             f" {np.shape(observation)}"
         )
-    before = drifted(state.posterior, elapsed_h(state.time_ns, time_ns), coefficients)
+    before = expected_at(state, time_ns, coefficients)
     measured = np.isfinite(observation)
     if not measured.any():
         nothing = np.full(m, np.nan)

@@ -84,7 +84,8 @@ class Step:
             explanation, which has the same law); 0 without any.
         dof: accepted channels.
         reasons: (m,) "" used, "missing", "gated", or "model" where the model could not be run.
-        method: "ukf", "reused" (slopes of the updates before), "iterated" or "prediction" (nothing was assimilated).
+        method: "ukf", "reused" (slopes of the updates before), "carried" (points of the updates before), "iterated" or
+            "prediction" (nothing was assimilated).
         model_runs: rows evaluated.
         learnt: of the model, for the next update.
         failures: rows that the model could not evaluate, also not on a second try. Where something was assimilated all

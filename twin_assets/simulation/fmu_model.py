@@ -109,7 +109,11 @@ class FmuModel:
             settle=settling,
             restart=restart,
         )
-        self._setup = replace(setup, follow_step_s=follow_step_s or settling.step_s, most_reads=most_reads)
+        self._setup = replace(
+            setup,
+            follow_step_s=follow_step_s or min(settling.step_s, settling.max_step_s or settling.step_s),
+            most_reads=most_reads,
+        )
 
     @property
     def setup(self) -> Setup:

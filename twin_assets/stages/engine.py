@@ -4,6 +4,7 @@ from twin_assets.simulation import FmuModel, SettleSettings
 from twin_assets.spec_file import Twin
 from twin_assets.stages.settings import coefficients_of, settings_of
 from twin_assets.stages.telemetry import resolve_units
+from twin_assets.stages.ukf import BLOCK
 
 __all__ = ["coefficients_of", "open_model", "resolve_units", "settings_of"]
 
@@ -34,4 +35,6 @@ def open_model(twin: Twin, workers: int | None = None) -> FmuModel:
         recycle_after=spec.model.recycle_after,
         recycle_above_mb=spec.model.recycle_above_mb,
         interface=spec.model.interface,
+        follow_step_s=spec.model.follow_step_s,
+        most_reads=BLOCK if spec.transient else 1,
     )

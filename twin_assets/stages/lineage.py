@@ -62,10 +62,10 @@ def is_current(store: Store, spec: TwinSpec, stage: str, window: Window) -> bool
 def described(spec: TwinSpec, stage: str) -> str:
     """Digest of what twin.yaml says about a stage beside what its sources and its fingerprint tell; "" for nothing."""
     texts = {"unit", "description"}
-    parts = {
+    parts: dict[str, list[object]] = {
         OBSERVATIONS: [
             spec.align.model_dump(mode="json"),
-            [part.model_dump(mode="json", exclude=texts) for part in spec.inputs],
+            [part.model_dump(mode="json", exclude={*texts, "between"}) for part in spec.inputs],
             [part.model_dump(mode="json", exclude={*texts, "noise_std"}) for part in spec.measurements],
         ],
         VIRTUAL_SENSORS: [part.name for part in spec.virtual_sensors],
@@ -74,6 +74,8 @@ def described(spec: TwinSpec, stage: str) -> str:
             [[part.name, part.source] for part in (*spec.measurements, *spec.virtual_sensors)],
         ],
     }
+    if spec.transient:
+        parts[OBSERVATIONS] = [*parts[OBSERVATIONS], "inputs make observations, too"]
     about = parts.get(PUBLISHED if stage == REFUSED else stage)
     return "" if about is None else hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 

@@ -77,10 +77,11 @@ def observe(
 ) -> Observations:
     """Observations of one window: a row per unit and slot, ordered by unit (as given), time (the slot's label).
 
-    A row is given where any measurement has a sample in the slot, trustworthy or not, once the slot is complete: its
-    end is not after ``now``. A value is the mean of the slot's good samples. Without any, it is NaN and the reason that
-    of the slot's other samples: "stuck" before "range" before "quality"; "missing" without any sample. An input without
-    a good sample in the slot keeps its last good value while that is not older than ``max_age`` at the label.
+    A row is given where any measurement has a sample in the slot (in transient mode also where an input has),
+    trustworthy or not, once the slot is complete: its end is not after ``now``. A value is the mean of the slot's good
+    samples. Without any, it is NaN and the reason that of the slot's other samples: "stuck" before "range" before
+    "quality"; "missing" without any sample. An input without a good sample in the slot keeps its last good value while
+    that is not older than ``max_age`` at the label.
 
     Args:
         spec: channels, alignment, valid ranges.
@@ -98,7 +99,7 @@ def observe(
     now_ns = _ns(now)
     frames, ends = [], []
     for unit in units:
-        slots = _slots(spec, window, [samples.get((unit, part.source), NO_CHANNEL).time for part in spec.measurements])
+        slots = _slots(spec, window, [samples.get((unit, source), NO_CHANNEL).time for source in _sampled(spec)])
         frames.append(_unit_frame(spec, unit, slots.until(now_ns), samples))
         ends.append(slots.end[slots.end > now_ns])
     frame = pd.concat(frames, ignore_index=True) if frames else _unit_frame(spec, "", _slots(spec, window, []), {})
@@ -108,8 +109,14 @@ def observe(
     return Observations(frame, {OPEN_UNTIL: pd.Timestamp(withheld.min(), unit="ns", tz="UTC").isoformat()})
 
 
+def _sampled(spec: TwinSpec) -> list[str]:
+    """Properties whose samples make slots. Of a process that never rests it counts how its inputs moved in between."""
+    moving = [part.source for part in spec.inputs if part.constant is None] if spec.transient else []
+    return [*(part.source for part in spec.measurements), *moving]
+
+
 def _slots(spec: TwinSpec, window: Window, measured: list[Times]) -> _Slots:
-    """The slots of one unit, from the sample times of its measurements, each in order."""
+    """The slots of one unit, from the sample times of what makes them, each in order."""
     start, end = _ns(window.start), _ns(window.end)
     times = np.unique(np.concatenate([np.array([], np.int64), *measured]))
     times = times[(times >= start) & (times < end)]

@@ -30,7 +30,8 @@ def settings_of(spec: TwinSpec) -> FilterSettings:
         noise_std=np.array([part.noise_std for part in spec.measurements]),
         gate_probability=spec.checks.gate_probability,
         # What is held is looked for in every update anew.
-        reuse=spec.filter.reuse and not hold,
+        # Those of a process that never rests are other ones at every time.
+        reuse=spec.filter.reuse and not hold and not spec.transient,
         hold=hold,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, FilterState, Gaussian, prior
 from twin_assets.estimation.affine import Affine
@@ -19,6 +20,7 @@ from twin_assets.estimation.reuse import Learnt
 from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
+from twin_assets.stages.history import History
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -34,11 +36,13 @@ class UnitState:
         state: time and posterior.
         digest: hex hash over everything that led to it.
         space: fingerprint of the state space; a state means nothing in another one.
+        past: the unit's recent past, where predictions depend on it.
     """
 
     state: FilterState
     digest: str
     space: str
+    past: History | None = None
 
 
 def state_space(coefficients: Coefficients) -> str:
@@ -123,6 +127,9 @@ def _described(unit: UnitState) -> dict[str, object]:
     posterior = unit.state.posterior
     numbers = {"mean": _exact(posterior.mean), "root": _exact(posterior.root)}
     found: dict[str, object] = {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
+    if unit.past is not None:
+        past = {"names": list(unit.past.names), "time_ns": _exact(unit.past.time_ns, "<i8")}
+        found["past"] = {**past, "inputs": _exact(unit.past.inputs)}
     learnt = unit.state.learnt
     return found if learnt is None else found | {"learnt": _learnt_described(learnt)}
 
@@ -133,7 +140,13 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     # Tables of earlier versions hold covariances.
     posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
     learnt = _learnt_restored(found["learnt"], mean.size) if "learnt" in found else None
-    return UnitState(FilterState(found["time_ns"], posterior, learnt), found["digest"], found["space"])
+    past = _past_restored(found["past"]) if "past" in found else None
+    return UnitState(FilterState(found["time_ns"], posterior, learnt), found["digest"], found["space"], past)
+
+
+def _past_restored(found: Mapping[str, Any]) -> History:
+    time_ns = np.frombuffer(base64.b64decode(found["time_ns"]), dtype="<i8").astype(np.int64)
+    return History(tuple(found["names"]), time_ns, _floats(found["inputs"]).reshape(time_ns.size, -1))
 
 
 def _learnt_described(learnt: Learnt) -> dict[str, object]:
@@ -149,9 +162,9 @@ def _learnt_restored(found: Mapping[str, Any], n: int) -> Learnt:
     return Learnt(inputs, first_inputs, width, model, int(found["turn"]))
 
 
-def _exact(array: Floats) -> str:
-    """Every bit, as text: base64 of little-endian doubles."""
-    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode()
+def _exact(array: NDArray[Any], dtype: str = "<f8") -> str:
+    """Every bit, as text: base64 of little-endian doubles, or what else is said."""
+    return base64.b64encode(np.ascontiguousarray(array, dtype=dtype).tobytes()).decode()
 
 
 def _floats(text: str) -> Floats:

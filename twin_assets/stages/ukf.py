@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
-from twin_assets.model import PredictiveModel
+from twin_assets.model import PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
+from twin_assets.stages.history import History, Memory
 from twin_assets.stages.settings import coefficients_of, how_it_runs, settings_of
 from twin_assets.stages.states import (
     UnitState,
@@ -33,6 +34,7 @@ from twin_assets.stages.states import (
     states_of,
 )
 from twin_assets.stages.tables import Progress, Table, located, no_progress
+from twin_assets.stages.transient import Walk, with_history
 from twin_assets.stages.ukf_rows import Row, after_failures, record, rows_of, state_frame, up_to_date
 
 FINGERPRINT = "fingerprint"
@@ -88,6 +90,7 @@ class _Plan:
         unit: its name.
         start: state before the window.
         rows: its observations in order.
+        past: its inputs before, where predictions depend on them.
         kept: its rows of the existing table that stay, a prefix.
         running: digest after them.
         handed_on: state after the existing table's last row.
@@ -96,6 +99,7 @@ class _Plan:
     unit: str
     start: UnitState
     rows: list[Row]
+    past: History
     kept: pd.DataFrame
     running: bytes
     handed_on: UnitState | None = None
@@ -128,7 +132,8 @@ def assimilate(
 
     Args:
         spec: coefficients, measurements, inputs, checks.
-        model: its coefficients, inputs and first outputs are named as the spec's, in order.
+        model: its coefficients, inputs and first outputs are named as the spec's, in order; a ``TransientModel`` in
+            transient mode.
         observations: of all units, as ``observe`` gives them.
         fmu_sha256: identifies the model.
         existing: this window's table as it was materialized before.
@@ -139,9 +144,9 @@ def assimilate(
     Returns:
         unit, time, state_mean (n,), state_cov and state_root (n*n,), for each measurement ``_innovation``,
         ``_innovation_std`` and ``_reason`` ("" used, "gated", the observation's reason, "input" where an input was
-        unknown, or "model" where the model could not be run), nis, dof, method, model_runs, failed_runs and failures
-        (runs that failed twice), digest; in the order of the observations. A window without observations hands the
-        states on.
+        unknown, "history" where those of the recent past were, or "model" where the model could not be run), nis, dof,
+        method, model_runs, failed_runs and failures (runs that failed twice), digest; in the order of the observations.
+        A window without observations hands the states on.
 
     Raises:
         EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
@@ -190,14 +195,19 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
     # The default is left out: what was computed before there was a choice stays as it is.
     if spec.identifiability != "report":
         parts["identifiability"] = spec.identifiability
+    if spec.transient:
+        parts["moving"] = [[part.between, part.max_age.total_seconds()] for part in spec.inputs]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFrame, existing: Table | None) -> _Plan:
     rows = rows_of(engine.spec, observations[observations["unit"] == unit])
+    past = History.before(tuple(part.name for part in engine.spec.inputs), start.past)
+    if engine.spec.transient:
+        rows = with_history(rows, past, Memory.of(engine.spec))
     running = hashlib.sha256(f"{engine.fingerprint}\0{start.digest}\0{unit}".encode()).digest()
     if existing is None or existing.frame.empty:
-        return _Plan(unit, start, rows, state_frame(engine.spec, []), running)
+        return _Plan(unit, start, rows, past, state_frame(engine.spec, []), running)
     found = up_to_date(existing.frame[existing.frame["unit"] == unit])
     count = 0
     for row, digest, failed in zip(rows, found["digest"], found["failed_runs"], strict=False):
@@ -207,17 +217,20 @@ def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFra
         if due.hex() != digest:
             break
         running, count = due, count + 1
-    return _Plan(unit, start, rows, found.iloc[:count], running, states_of(existing.metadata).get(unit))
+    return _Plan(unit, start, rows, past, found.iloc[:count], running, states_of(existing.metadata).get(unit))
 
 
 def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
     """The rows that are still to be computed, one after the other."""
     done, running, records = len(plan.kept), plan.running, []
-    first, state = _resumed(plan) if done else (0, plan.start.state)
+    first, state = _resumed(plan, carries=engine.spec.transient) if done else (0, plan.start.state)
+    walk = _walk(engine, plan) if engine.spec.transient else None
     for number, row in enumerate(plan.rows[first:], first):
         if number % BLOCK == 0:
-            state = replace(state, learnt=None)
-        step = _step(engine, plan.unit, state, row)
+            state = _afresh(state, walk)
+        with located(plan.unit, row.time_ns):
+            until = min(number - number % BLOCK + BLOCK, len(plan.rows))
+            step = _step(engine, state, row) if walk is None else walk.step(number, state, until)
         state = step.state
         if number >= done:
             running = row.digest(running)
@@ -226,31 +239,45 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
             records.append(record(engine.spec, plan.unit, row, step, running.hex()))
             counted()
     if len(plan.rows) % BLOCK == 0:
-        state = replace(state, learnt=None)
-    return _Run(records, UnitState(state, running.hex(), plan.start.space))
+        state = _afresh(state, walk)
+    return _Run(records, UnitState(state, running.hex(), plan.start.space, walk.recent if walk else None))
 
 
-def _resumed(plan: _Plan) -> tuple[int, FilterState]:
+def _afresh(state: FilterState, walk: Walk | None) -> FilterState:
+    """Take over nothing but the posterior."""
+    if walk is not None:
+        walk.forget()
+    return replace(state, learnt=None)
+
+
+def _walk(engine: _Engine, plan: _Plan) -> Walk:
+    model: TransientModel = engine.model  # type: ignore[assignment]  # assimilate's argument in transient mode
+    return Walk(model, engine.coefficients, engine.settings, Memory.of(engine.spec), plan.past, plan.rows)
+
+
+def _resumed(plan: _Plan, *, carries: bool) -> tuple[int, FilterState]:
     """The row to go on with, and the state before it.
 
     A row holds the posterior, not what was learnt of the model. Where the table's own state is not that of the last
     row to be kept, the rows since the model was last looked at in full are computed once more, and come out the same;
-    none of those whose runs failed is among them, for nothing is learnt of such a row.
+    none of those whose runs failed is among them, for nothing is learnt of such a row. So they are where points of the
+    model were carried on, unless there is nothing to go on with.
     """
     done = len(plan.kept)
-    if plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
+    if not carries and plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
         return done, plan.handed_on.state
     block = done - done % BLOCK
     failed = np.flatnonzero(plan.kept["failed_runs"].to_numpy() > 0)
     first = max(block, int(failed[-1]) + 1 if failed.size else 0)
+    if carries:
+        first = done if done == len(plan.rows) else block
     return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space).state if first else plan.start.state
 
 
-def _step(engine: _Engine, unit: str, state: FilterState, row: Row) -> Step:
+def _step(engine: _Engine, state: FilterState, row: Row) -> Step:
     # Where an input is unknown nothing is compared, and the model is not run: any finite number will do.
     inputs = np.nan_to_num(row.inputs, nan=0.0)
-    with located(unit, row.time_ns):
-        return filter_step(state, row.time_ns, row.values, inputs, engine.model, engine.coefficients, engine.settings)
+    return filter_step(state, row.time_ns, row.values, inputs, engine.model, engine.coefficients, engine.settings)
 
 
 def _counted(progress: Progress, total: int) -> Callable[[], None]:
