@@ -12,6 +12,7 @@ from twin_assets.resources import Workbench
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE, VIRTUAL_SENSORS
 from twin_assets.stages.results import predicted_names, virtual_sensors_table
+from twin_assets.stages.states import previous_state
 from twin_assets.stages.tables import load
 from twin_assets.windows import Window
 
@@ -48,6 +49,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
                 tables.read(UKF_STATE, window),
                 tables.read(OBSERVATIONS, window),
                 existing=load(bench.store, spec.name, VIRTUAL_SENSORS, window.key),
+                previous=previous_state(bench.store, spec, window) if spec.transient else None,
                 progress=steps,
             )
             newest = dg.MetadataValue.md(newest_estimates(result.frame, names, measures))

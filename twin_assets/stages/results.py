@@ -14,6 +14,7 @@ from twin_assets.estimation import Marginals, UnpredictableError, coefficient_ma
 from twin_assets.model import FailedRow, Floats, PredictiveModel, told
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_names import PREDICTED
+from twin_assets.stages.replay import Ways
 from twin_assets.stages.settings import coefficients_of, how_it_runs
 from twin_assets.stages.states import posterior_of_row
 from twin_assets.stages.tables import Progress, Table, located, no_progress
@@ -73,11 +74,12 @@ def virtual_sensors_table(
     observations: pd.DataFrame,
     *,
     existing: Table | None = None,
+    previous: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> ResultTable:
     """Predictions of the calibrated model: a row per ukf_state row whose inputs are known.
 
-    Where an input is unknown, or too little of the model can be run, it says nothing: there is no row. Where some runs
+    Where an input is unknown, or in transient mode those of the recent past are,, or too little of the model can be run, it says nothing: there is no row. Where some runs
     fail, the row is predicted from what is left (``predict_outputs``). The metadata tells of both.
 
     Args:
@@ -86,6 +88,8 @@ def virtual_sensors_table(
         ukf_state: posteriors, as ``assimilate`` gives them.
         observations: of the same window; they hold the inputs.
         existing: this window's table as it was materialized before; its rows from the same posteriors are kept.
+        previous: metadata of the ukf_state table that the window started from: in transient mode it holds the inputs
+            before the window.
         progress: called after every row computed.
 
     Returns:
@@ -95,18 +99,21 @@ def virtual_sensors_table(
         EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
     """
     inputs = _inputs(spec, ukf_state, observations)
-    known = np.flatnonzero(np.isfinite(inputs).all(axis=1))
+    ways = Ways(spec, model, observations, previous) if spec.transient else None
+    finite = np.isfinite(inputs).all(axis=1)
+    known = np.flatnonzero(finite if ways is None else finite & ways.known(ukf_state))
     rows, inputs = ukf_state.iloc[known], inputs[known]
     digests = [digest[:DIGEST_LENGTH] for digest in rows["digest"]]
     basis, how = _basis(spec), how_it_runs(spec)
     earlier, failed = _earlier(existing, basis, how)
     new = [i for i, digest in enumerate(digests) if digest not in earlier and digest not in failed]
     for done, i in enumerate(new, start=1):
-        prediction, failures = _predicted(spec, model, rows.iloc[i], inputs[i])
+        row = rows.iloc[i]
+        prediction, failures = _predicted(spec, model if ways is None else ways.to(row), row, inputs[i])
         if prediction is not None:
             earlier[digests[i]] = prediction
         if failures:
-            failed[digests[i]] = f"{rows['unit'].iloc[i]} at {rows['time'].iloc[i]}: {told(failures)}"
+            failed[digests[i]] = f"{row['unit']} at {row['time']}: {told(failures)}"
         progress(done, len(new))
     said = [i for i, digest in enumerate(digests) if digest in earlier]
     still = {digest: failed[digest] for digest in digests if digest in failed}

@@ -19,27 +19,11 @@ from twin_assets.estimation.carried import Carried, Taken, carried_step, explain
 from twin_assets.estimation.filter import expected_at
 from twin_assets.model import Floats, InputPath, PredictiveModel, TransientModel
 from twin_assets.stages.history import NO_HISTORY, History, Memory
+from twin_assets.stages.replay import Replayed
 from twin_assets.stages.ukf_rows import Row
 
 # Times that points are drawn anew for one observation, where they were not where it led to.
 _DRAWS = 4
-
-
-class Replayed:
-    """A transient model at one time: its answers are those at the end of a path. A ``PredictiveModel``.
-
-    Args:
-        model: to be followed.
-        path: up to the time, which is its last and the only one read.
-    """
-
-    def __init__(self, model: TransientModel, path: InputPath) -> None:
-        self.coefficients, self.inputs, self.outputs = model.coefficients, model.inputs, model.outputs
-        self._model, self._path = model, path
-
-    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:  # noqa: ARG002 - PredictiveModel's signature
-        """See PredictiveModel; the inputs are those at the end of the path."""
-        return self._model.follow(coefficients, self._path)[:, 0]
 
 
 @dataclass(eq=False)
