@@ -16,7 +16,7 @@ from twin_assets.simulation import FmuReplacedError, fmu_sha256
 from twin_assets.spec_file import Twin
 
 
-class RunningModel(TransientModel, Protocol):
+class RunningModel(PredictiveModel, Protocol):
     """A model that counts what it runs and says what it was loaded from, as FmuModel does."""
 
     @property
@@ -91,7 +91,8 @@ class LazyModel:
         Raises:
             FmuReplacedError: as ``evaluate``.
         """
-        return self._opened.follow(coefficients, path)
+        model: TransientModel = self._opened  # type: ignore[assignment]  # what transient mode is run with
+        return model.follow(coefficients, path)
 
     @property
     def _opened(self) -> RunningModel:

@@ -114,13 +114,23 @@ def explained(
     Returns:
         The posterior, and how many model runs it took.
     """
-    drawn, enough = cloud(physical(prior, coefficients), coefficients), settings.gate(seen.size)
-    outputs = predict(drawn.points)
-    plain = updated(prior, fitted(drawn, outputs), seen, coefficients)
-    task = Problem(prior, drawn.points, outputs, seen, predict, coefficients)
-    found = explain(task, plain, enough, _LINEARIZATIONS)
-    runs = len(outputs) + found.model_runs
-    return (updated(prior, found.best.model, seen, coefficients) if found.best.cost <= enough else None), runs
+    runs = 0
+
+    def counted(values: Floats) -> Floats:
+        nonlocal runs
+        runs += len(values)
+        return predict(values)
+
+    believed, enough = physical(prior, coefficients), settings.gate(seen.size)
+    drawn = cloud(believed, coefficients)
+    outputs = counted(drawn.points)
+    model = fitted(drawn, outputs)
+    task = Problem(prior, drawn.points, outputs, model, seen, counted, coefficients)
+    needed = evidence(believed, model, seen).nis - enough
+    found = explain(task, updated(prior, model, seen, coefficients), needed, enough, _LINEARIZATIONS)
+    if found.best is None or found.cost > enough:
+        return None, runs
+    return updated(prior, found.best.model, seen, coefficients), runs
 
 
 def carried_step(

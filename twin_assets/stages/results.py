@@ -79,8 +79,9 @@ def virtual_sensors_table(
 ) -> ResultTable:
     """Predictions of the calibrated model: a row per ukf_state row whose inputs are known.
 
-    Where an input is unknown, or in transient mode those of the recent past are,, or too little of the model can be run, it says nothing: there is no row. Where some runs
-    fail, the row is predicted from what is left (``predict_outputs``). The metadata tells of both.
+    Where an input is unknown (in transient mode: or the recent past is), or too little of the model can be run, it says
+    nothing: there is no row. Where some runs fail, the row is predicted from what is left (``predict_outputs``). The
+    metadata tells of both.
 
     Args:
         spec: names of measurements, virtual sensors, inputs.
