@@ -1,0 +1,118 @@
+"""Transient mode on a mass-damper that another tool exported: known mass and stiffness are recovered from telemetry.
+
+The telemetry is not the FMU's own: it comes from the closed form of m x'' + d x' + c x = f, which the FMU
+(OpenModelica's Mass_Damper of the gemseo-fmu wheel; y = x - 0.5, d = 10) has to agree with.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.simulation.test_real_fmus import FOLDER, platform_folders, wheel
+from twin_assets.model import Floats, InputPath
+from twin_assets.spec import TwinSpec
+from twin_assets.spec_check import check_against_fmu, description_of
+from twin_assets.spec_file import Twin
+from twin_assets.stages.engine import open_model
+from twin_assets.stages.observations import observe
+from twin_assets.stages.results import coefficients_table
+from twin_assets.stages.ukf import assimilate
+from twin_assets.windows import WindowGrid
+
+__all__ = ["wheel"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(platform_folders()[0] != "linux64", reason="the wheel's FMUs are for linux64"),
+]
+
+MASS, DAMPING, STIFFNESS = 1.0, 10.0, 1e4
+NOISE_STD, EVERY_S, COUNT, LEAD = 0.005, 0.01, 240, 200
+START = pd.Timestamp("2026-01-01", tz="UTC")
+SPEC = {
+    "name": "damper",
+    "model": {
+        "fmu": "Mass_Damper.fmu",
+        "interface": "model_exchange",
+        "mode": "transient",
+        # Its time constant is 2 m / d = 0.2 s.
+        "memory_s": 1.2,
+        "follow_step_s": 0.005,
+    },
+    "inputs": [{"name": "f", "max_age": "1s"}],
+    "coefficients": [
+        {"name": "mass.m", "initial": 1.1, "initial_std": 0.1, "bounds": [0.1, None]},
+        {"name": "spring.c", "initial": 9000.0, "initial_std": 900.0, "bounds": [1000.0, None]},
+    ],
+    "measurements": [{"name": "y", "noise_std": NOISE_STD}],
+    "align": {"tolerance": "1ms"},
+    "window": "* * * * *",
+    "start": "2026-01-01",
+}
+
+
+def swung(seed: int) -> tuple[Floats, Floats]:
+    """(count,) force, and displacement from where it rests without any; solved exactly, straight between its values."""
+    from scipy.linalg import expm
+
+    rng, force = np.random.default_rng(seed), np.zeros(LEAD + COUNT)
+    for k in range(1, force.size):
+        force[k] = 0.8 * force[k - 1] + 250.0 * rng.normal()
+    rates = np.zeros((4, 4))
+    rates[0, 1] = rates[2, 3] = 1.0
+    rates[1, :3] = [-STIFFNESS / MASS, -DAMPING / MASS, 1.0 / MASS]
+    step, states = expm(rates * EVERY_S), [np.array([force[0] / STIFFNESS, 0.0])]
+    for here, after in zip(force[:-1], force[1:], strict=True):
+        states.append((step @ np.array([*states[-1], here, (after - here) / EVERY_S]))[:2])
+    return force[LEAD:], np.array(states)[LEAD:, 0]
+
+
+@pytest.fixture
+def twin(wheel: Path, tmp_path: Path) -> Twin:  # noqa: F811 - pytest's way of asking for it
+    """The mass-damper as a twin."""
+    with zipfile.ZipFile(wheel) as archive:
+        (tmp_path / "Mass_Damper.fmu").write_bytes(archive.read(f"{FOLDER}Mass_Damper.fmu"))
+    found = Twin(TwinSpec.model_validate(SPEC), tmp_path / "twin.yaml", {})
+    check_against_fmu(found, description_of(found))
+    return found
+
+
+def test_the_fmu_is_the_closed_form(twin: Twin) -> None:
+    """Through a second of a force that never rests, with steps that are short enough."""
+    times_s, force = np.arange(100.0) * EVERY_S, swung(1)[0][:100] * 0.0
+    force[10:] = 300.0
+    path = InputPath(times_s, force[:, np.newaxis], np.array([9, 11, 99]), np.array([False]))
+    with open_model(twin, workers=1) as model:
+        found = model.follow(np.array([[MASS, STIFFNESS]]), path)[0, :, 0]
+    decay, turn = DAMPING / MASS / 2.0, np.sqrt(STIFFNESS / MASS - (DAMPING / MASS / 2.0) ** 2)
+    since = np.array([0.01, 0.89])
+    step = 0.03 * (1.0 - np.exp(-decay * since) * (np.cos(turn * since) + decay / turn * np.sin(turn * since)))
+    np.testing.assert_allclose(found + 0.5, [0.0, *step], atol=1e-6)
+
+
+def test_mass_and_stiffness_of_a_mass_damper_are_recovered(twin: Twin) -> None:
+    """Noisy telemetry of a damper that nobody saw at rest: both within their 95 % intervals, to a few percent."""
+    force, displacement = swung(4)
+    noisy = displacement - 0.5 + NOISE_STD * np.random.default_rng(5).normal(size=COUNT)
+    times = START + pd.to_timedelta(np.round(np.arange(COUNT) * EVERY_S * 1e3).astype(int), unit="ms")
+    telemetry = pd.concat(
+        [
+            pd.DataFrame({"unit": "damper", "property": name, "time": times, "value": values, "quality": "GOOD"})
+            for name, values in (("f", force), ("y", noisy))
+        ]
+    )
+    window = WindowGrid.of(twin.spec).containing(START)
+    observations = observe(twin.spec, ("damper",), window, telemetry, window.end).frame
+    with open_model(twin) as model:
+        result = assimilate(twin.spec, model, observations, fmu_sha256=model.sha256)
+    assert len(result.frame) == COUNT
+    assert (result.frame["y_reason"] == "").sum() == COUNT - 120
+    assert (result.frame["method"] == "carried").sum() > 80
+    last = coefficients_table(twin.spec, result.frame).iloc[-1]
+    for name, truth in (("mass.m", MASS), ("spring.c", STIFFNESS)):
+        assert last[f"{name}_lower"] <= truth <= last[f"{name}_upper"]
+        assert last[f"{name}_std"] < 0.03 * truth
+        assert abs(last[name] - truth) < 0.03 * truth
