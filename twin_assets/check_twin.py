@@ -124,8 +124,14 @@ def gather(twin: Twin, description: FmuDescription, conditions: Conditions) -> E
     with open_model(twin) as model:
         (values,) = model.evaluate(coefficients.initial[None, :], conditions.points[0])
         sensitivity = local_sensitivity(model, conditions.points, coefficients, noise, conditions.shares)
+        restart = probe_restart(model)
+        if restart.replay is not None and restart.replay.status == "fails":
+            raise TwinError(
+                f"the FMU cannot be led through inputs that move, which transient mode does: {restart.replay.detail}."
+                " Expected mode: steady_state, or an FMU whose inputs may change while it runs."
+            )
         return Evidence(
-            restart=probe_restart(model),
+            restart=restart,
             conditions=conditions,
             predictions=tuple(_predictions(twin.spec, description, values)),
             coefficients=coefficients,
@@ -180,6 +186,12 @@ def warnings_of(twin: Twin, evidence: Evidence) -> Iterator[str]:
                 f" '{part.name}' at the prior, outside its valid_range {bounds_text(*part.valid_range)}: such"
                 " measurements do not count."
             )
+    if twin.spec.transient:
+        yield (
+            f"{twin.where('model', 'mode')}: what one observation tells is judged at rest here, where no input moves."
+            " What is told while they do, the check 'identifiability' of every window says."
+        )
+        return
     for confusion in evidence.sensitivity.confusions:
         yield f"{twin.where('coefficients', confusion.names[0])}: {_confused(confusion)}"
 
@@ -188,6 +200,11 @@ def _restart_warnings(where: str, restart: RestartReport) -> Iterator[str]:
     if restart.used == "reset":
         reason = restart.rollback.detail
         yield f"{where}: every run of the FMU is a reset and a cold start, which is slow, because {reason}."
+    if restart.replay is not None and restart.replay.status != "exact":
+        yield (
+            f"{where}: the FMU cannot be led through the same inputs twice with the same answers"
+            f" ({restart.replay.detail}), which transient mode relies on: what a later run computes may differ."
+        )
     if not restart.reproducible:
         outcome = restart.rollback if restart.used == "rollback" else restart.reset
         yield (

@@ -46,7 +46,11 @@ def check_against_fmu(twin: Twin, description: FmuDescription) -> None:
         SpecError: listing every finding with its line, in the order of the lines.
     """
     variables = {variable.name: variable for variable in description.variables}
-    conflicts = [*_section_conflicts(twin.spec, variables), *_parameter_conflicts(twin.spec, variables)]
+    conflicts = [
+        *_section_conflicts(twin.spec, variables),
+        *_parameter_conflicts(twin.spec, variables),
+        *_movement_conflicts(twin.spec, variables),
+    ]
     if conflicts:
         conflicts.sort(key=lambda conflict: twin.line(*conflict.path))
         raise SpecError(f"{twin.where(*conflict.path)}: {conflict.message}" for conflict in conflicts)
@@ -169,6 +173,18 @@ def _range_conflicts(path: YamlPath, label: str, value: float | None, variable: 
     if value is not None and outside(value, variable.min, variable.max):
         allowed = bounds_text(variable.min, variable.max)
         yield Conflict(path, f"{label}: found {value:g}; the FMU allows {allowed}. Stay inside.")
+
+
+def _movement_conflicts(spec: TwinSpec, variables: Variables) -> Iterator[Conflict]:
+    """In transient mode measured inputs change while the model runs."""
+    for index, part in enumerate(spec.inputs if spec.transient else ()):
+        variable = variables.get(part.name)
+        if part.constant is None and variable is not None and can_be_set(variable) and not variable.tunable:
+            message = (
+                f"inputs '{part.name}': found {kind(variable)} of the FMU, which cannot change while the model runs;"
+                " expected, in transient mode, an input or a tunable parameter, or a constant."
+            )
+            yield Conflict(("inputs", index, "name"), message)
 
 
 def _parameter_conflicts(spec: TwinSpec, variables: Variables) -> Iterator[Conflict]:

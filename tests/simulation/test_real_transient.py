@@ -4,6 +4,7 @@ The telemetry is not the FMU's own: it comes from the closed form of m x'' + d x
 (OpenModelica's Mass_Damper of the gemseo-fmu wheel; y = x - 0.5, d = 10) has to agree with.
 """
 
+import itertools
 import zipfile
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.simulation.test_real_fmus import FOLDER, platform_folders, wheel
+from tests.simulation.test_real_fmus import FOLDER, wheel
 from twin_assets.model import Floats, InputPath
+from twin_assets.simulation.platforms import platform_folders
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_check import check_against_fmu, description_of
 from twin_assets.spec_file import Twin
@@ -65,13 +67,13 @@ def swung(seed: int) -> tuple[Floats, Floats]:
     rates[0, 1] = rates[2, 3] = 1.0
     rates[1, :3] = [-STIFFNESS / MASS, -DAMPING / MASS, 1.0 / MASS]
     step, states = expm(rates * EVERY_S), [np.array([force[0] / STIFFNESS, 0.0])]
-    for here, after in zip(force[:-1], force[1:], strict=True):
+    for here, after in itertools.pairwise(force):
         states.append((step @ np.array([*states[-1], here, (after - here) / EVERY_S]))[:2])
     return force[LEAD:], np.array(states)[LEAD:, 0]
 
 
 @pytest.fixture
-def twin(wheel: Path, tmp_path: Path) -> Twin:  # noqa: F811 - pytest's way of asking for it
+def twin(wheel: Path, tmp_path: Path) -> Twin:
     """The mass-damper as a twin."""
     with zipfile.ZipFile(wheel) as archive:
         (tmp_path / "Mass_Damper.fmu").write_bytes(archive.read(f"{FOLDER}Mass_Damper.fmu"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.simulation.conftest import MakeFmu
 from tests.simulation.two_modes import Fault
-from twin_assets.simulation import FmuModel, RestartReport, probe_restart
+from twin_assets.simulation import FmuModel, RestartOutcome, RestartReport, probe_restart
 
 
 def probed(path: Path, fault: Fault = Fault.NONE) -> RestartReport:
@@ -64,3 +64,14 @@ def test_the_detour_stays_within_the_bounds(fmu: Path) -> None:
     names = {"coefficients": ("a", "b"), "inputs": ("u",), "outputs": ("y1", "y2", "y3")}
     report = probe_restart(FmuModel(fmu, **names, reference={"a": 0.0, "b": 50.0}))  # type: ignore[arg-type]
     assert report.rollback.status == "exact"
+
+
+def test_a_model_that_is_to_be_followed_is_led_through_the_same_inputs_twice(make_fmu: MakeFmu) -> None:
+    """In two processes, to the same bits: then a run goes on after another by replaying the recent past."""
+    settings = {"coefficients": ("a", "b"), "inputs": ("u",), "outputs": ("y1", "y2"), "workers": 1}
+    with FmuModel(make_fmu(), **settings, most_reads=4) as model:  # type: ignore[arg-type]
+        report = probe_restart(model)
+    assert report.replay == RestartOutcome("exact")
+    assert report.across_runs == "replay of the recent past"
+    with FmuModel(make_fmu(), **settings) as model:  # type: ignore[arg-type]
+        assert probe_restart(model).across_runs is None

@@ -11,9 +11,11 @@ from twin_assets.assets.metadata import numbers
 from twin_assets.assets.windowed import Made, Steps, Tables, windowed_asset
 from twin_assets.models import Models
 from twin_assets.resources import Workbench
+from twin_assets.simulation import REPLAY
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE
+from twin_assets.stages.history import NO_HISTORY
 from twin_assets.stages.identifiability import told_in_window
 from twin_assets.stages.states import UnitState, previous_state, states_of, watermark
 from twin_assets.stages.tables import load
@@ -87,6 +89,10 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
     }
     found |= numbers({"gated_fraction": gated / max(gated + used, 1)})
     found |= numbers({"nis_per_dof": float(frame["nis"].sum()) / dof}) if dof else {}
+    if spec.transient:
+        found["restart"] = REPLAY
+        found["without_history"] = int((reasons == NO_HISTORY).sum())
+        found["carried_updates"] = int((frame["method"] == "carried").sum())
     return found | _watermark(reached)
 
 
@@ -122,7 +128,11 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
         *found,
         ("nis", "double", "normalised innovation squared"),
         ("dof", "int", "measurements used"),
-        ("method", "string", "ukf, reused (slopes found before), iterated or prediction"),
+        (
+            "method",
+            "string",
+            "ukf, reused (slopes found before), carried (points drawn before), iterated or prediction",
+        ),
         ("model_runs", "int", "evaluations of the model"),
         (
             "failed_runs",

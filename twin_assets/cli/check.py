@@ -128,7 +128,14 @@ def _units(report: Report) -> dict[str, str | None]:
 def _restart_json(restart: RestartReport) -> dict[str, Any]:
     ways = {"rollback": restart.rollback, "reset": restart.reset, "serialize": restart.serialize}
     tried = {name: {"status": outcome.status, "detail": outcome.detail} for name, outcome in ways.items()}
-    return {"used": restart.used, "reproducible": restart.reproducible, **tried}
+    if restart.replay is not None:
+        tried["replay"] = {"status": restart.replay.status, "detail": restart.replay.detail}
+    return {
+        "used": restart.used,
+        "reproducible": restart.reproducible,
+        "across_runs": restart.across_runs,
+        **tried,
+    }
 
 
 def _evidence_json(evidence: Evidence, spec: TwinSpec, units: dict[str, str | None]) -> dict[str, Any]:

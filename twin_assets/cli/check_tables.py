@@ -100,7 +100,10 @@ def _restart_line(restart: dict[str, Any]) -> str:
     used = {"rollback": "each run rolls back to a settled state", "reset": "each run is a reset and a cold start"}
     ways = {"rollback": "rollback", "reset": "reset", "serialize": "state in another process"}
     tried = ", ".join(f"{words} {restart[way]['status']}" for way, words in ways.items())
-    return f"{used[restart['used']]} (tried: {tried})"
+    line = f"{used[restart['used']]} (tried: {tried})"
+    if restart["across_runs"] is None:
+        return line
+    return f"{line}; a run goes on after another by {restart['across_runs']} ({restart['replay']['status']})"
 
 
 def _table(title: str, columns: tuple[str, ...], numbers: tuple[str, ...]) -> Table:

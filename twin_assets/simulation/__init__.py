@@ -10,10 +10,11 @@ from twin_assets.simulation.description import (
 )
 from twin_assets.simulation.errors import FmuError, FmuReplacedError
 from twin_assets.simulation.fmu_model import FmuModel
-from twin_assets.simulation.probe import RestartOutcome, RestartReport, probe_restart
+from twin_assets.simulation.probe import REPLAY, RestartOutcome, RestartReport, probe_restart
 from twin_assets.simulation.settle import SettleSettings
 
 __all__ = [
+    "REPLAY",
     "FmuDescription",
     "FmuError",
     "FmuModel",

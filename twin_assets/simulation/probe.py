@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from twin_assets.model import InputPath
 from twin_assets.simulation.fmu_model import FmuModel
 from twin_assets.simulation.isolation import START_ALLOWANCE_S, WorkerLostError
 from twin_assets.simulation.messages import Batch, Restart, Setup
@@ -19,6 +20,7 @@ from twin_assets.simulation.settle import Floats
 from twin_assets.simulation.setup import extracted
 
 DETOUR = 1e-2
+REPLAY = "replay of the recent past"
 Status = Literal["exact", "inexact", "fails", "not offered"]
 
 
@@ -45,12 +47,23 @@ class RestartReport:
         reset: reset and initialize anew.
         serialize: keep the settled state as bytes and restore it in another process.
         used: what evaluations do.
+        replay: follow the same inputs in two processes; None where the model is not to be followed.
     """
 
     rollback: RestartOutcome
     reset: RestartOutcome
     serialize: RestartOutcome
     used: Restart
+    replay: RestartOutcome | None = None
+
+    @property
+    def across_runs(self) -> str | None:
+        """How a run goes on where another one ended, in transient mode: what the probe decided, for people.
+
+        A replay needs nothing of a former process, so it is what is done wherever it works: also where the FMU's
+        serialized state would do, which is bound to the FMU's binary. An FMU that cannot be followed has no such way.
+        """
+        return REPLAY if self.replay is not None and self.replay.status != "fails" else None
 
     @property
     def reproducible(self) -> bool:
@@ -75,7 +88,8 @@ def probe_restart(model: FmuModel) -> RestartReport:
             reason = "canGetAndSetFMUstate is false, or a coefficient or input cannot be set while the model runs"
             rollback = serialize = _not_offered(reason)
         reset = _try_restart(replace(setup, restart="reset"), model.timeout_s)
-    return RestartReport(rollback, reset, serialize, model.restart)
+        replay = _try_replay(setup, model.timeout_s) if setup.most_reads > 1 else None
+    return RestartReport(rollback, reset, serialize, model.restart, replay)
 
 
 def _not_offered(reason: str) -> RestartOutcome:
@@ -108,6 +122,28 @@ def _try_serialize(setup: Setup, timeout_s: float) -> RestartOutcome:
     except WorkerLostError as error:
         return RestartOutcome("fails", str(error))
     return _compared(here, there)
+
+
+def _try_replay(setup: Setup, timeout_s: float) -> RestartOutcome:
+    """Follow inputs that move a little away from the reference, and back, in one process and in another."""
+    inputs = np.array(setup.reference[len(setup.coefficients) :])
+    away = np.where(inputs == 0.0, DETOUR, inputs * DETOUR)
+    moved = inputs + np.where([variable.tunable for variable in setup.inputs], away, 0.0)
+    times_s, linear = np.arange(3.0) * 2.0 * setup.follow_step_s, np.ones(len(inputs), dtype=bool)
+    path = InputPath(times_s, np.array([inputs, moved, inputs]), np.array([1, 2]), linear)
+    answers = []
+    try:
+        for _ in range(2):
+            process = _started(setup, timeout_s)
+            try:
+                row = np.array(setup.reference[: len(setup.coefficients)])
+                process.ask(Batch(row[np.newaxis], inputs, anchored=True, path=path))
+                answers.append(np.nan_to_num(process.answers(timeout_s).outputs[0]))
+            finally:
+                _ended(process)
+    except WorkerLostError as error:
+        return RestartOutcome("fails", str(error))
+    return _compared(answers[0], answers[1])
 
 
 def _evaluate_twice(setup: Setup, timeout_s: float) -> tuple[Floats, Floats]:

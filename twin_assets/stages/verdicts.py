@@ -133,6 +133,9 @@ def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: p
     max_age = spec.checks.max_age
     if max_age is None or now not in window:
         return Verdict(name, passed=True, description="Not asked for: no live window, or no checks.max_age.")
+    if spec.transient:  # rows that only say how the inputs moved are no measurements
+        measured = observations[[f"{part.name}_reason" for part in spec.measurements]] != "missing"
+        observations = observations[measured.any(axis=1)]
     newest = window.start if observations.empty else observations["time"].max()
     age_s = (now - newest).total_seconds()
     numbers: dict[str, float | int | str] = {"age_s": age_s, "max_age_s": max_age.total_seconds()}
