@@ -159,3 +159,18 @@ def test_an_fmu_that_cannot_be_read_is_told_with_the_line(tmp_path: Path) -> Non
 def test_spellings_of_a_unit_are_one_unit(one: str, other: str, *, same: bool) -> None:
     """Products, degrees and spaces are spelt in many ways; nothing is converted."""
     assert same_unit(one, other) is same
+
+
+def test_in_transient_mode_a_measured_input_may_change_while_the_model_runs(
+    tmp_path: Path, pump_fmu: FmuDescription
+) -> None:
+    """A fixed parameter, which is fine in steady state, cannot; as a constant it may stay, beside what moves."""
+    moving = PUMP.replace("constant: 150", "property: pump_speed").replace(
+        "fmu: pump.fmu,", "fmu: pump.fmu, mode: transient, memory_s: 60,"
+    )
+    assert "transient" in moving
+    check_against_fmu(pump(tmp_path, moving), pump_fmu)
+    also = moving.replace("coefficients:", "  - {name: weight, constant: 21}\ncoefficients:")
+    check_against_fmu(pump(tmp_path, also), pump_fmu)
+    (found,) = findings(tmp_path, also.replace("constant: 21", "property: scale"), pump_fmu)
+    assert "inputs 'weight': found a fixed parameter of the FMU, which cannot change while the model runs" in found

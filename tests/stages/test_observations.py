@@ -240,3 +240,19 @@ def test_a_day_of_seconds_is_observed(make_spec: MakeSpec, day: Window) -> None:
     frame = observe(spec, ("pump",), day, telemetry, NIGHT).frame
     assert frame[names].shape == (1440, 14)
     assert (frame[names] == 29.5).all(axis=None)
+
+
+def test_in_transient_mode_inputs_make_observations_too(
+    make_spec: Callable[..., TwinSpec], recorded: Callable[..., pd.DataFrame]
+) -> None:
+    """How the speed moved is known also where no meter said anything; in steady state nobody needs to know."""
+    telemetry = recorded("2026-01-01T00:00", "2026-01-01T02:00")
+    late = telemetry["time"] >= pd.Timestamp("2026-01-01T01:00", tz="UTC")
+    telemetry = telemetry[(telemetry["property"] == "drive_speed") | late]
+    counts = {}
+    for mode in ({}, {"mode": "transient", "memory_s": 3600}):
+        spec = make_spec(model={"fmu": "pump.fmu", **mode})
+        window = WindowGrid.of(spec).parse("2026-01-01")
+        frame = observe(spec, ("pump",), window, telemetry, window.end).frame
+        counts[len(mode)] = (len(frame), int(frame["flow"].notna().sum()), int(frame["speed"].notna().sum()))
+    assert counts == {0: (3, 3, 3), 2: (6, 3, 6)}
