@@ -7,7 +7,7 @@ import pytest
 
 from oracles import published
 from oracles.consistency import played
-from oracles.plants import AT_A_BOUND, BETWEEN_BOUNDS, LINEAR, SATURATING, Plant
+from oracles.plants import AT_A_BOUND, BETWEEN_BOUNDS, CRAWLING, LINEAR, SATURATING, Plant
 from twin_assets.estimation import (
     Coefficients,
     FilterSettings,
@@ -189,7 +189,7 @@ def _titled(plant: Plant) -> str:
     return plant.title.replace(" ", "_")
 
 
-ALL = [LINEAR, SATURATING, AT_A_BOUND, pytest.param(BETWEEN_BOUNDS, marks=pytest.mark.slow)]
+ALL = [LINEAR, SATURATING, AT_A_BOUND, *(pytest.param(p, marks=pytest.mark.slow) for p in (BETWEEN_BOUNDS, CRAWLING))]
 
 
 @pytest.mark.parametrize("plant", ALL, ids=_titled)
