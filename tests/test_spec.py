@@ -125,6 +125,10 @@ def test_what_is_no_cron_is_refused(cron: str) -> None:
         ({"units": ["a", "b", "a"]}, "'a' is named twice"),
         ({"window": "dayly"}, "hourly, daily, weekly"),
         ({"smoothing": True, "identifiability": "hold"}, "found true, with identifiability hold"),
+        (
+            {"smoothing": True, "model": {"fmu": "pump.fmu", "mode": "transient", "memory_s": 60}},
+            "found true, with model.mode transient",
+        ),
     ],
 )
 def test_wrong_values_are_refused(changes: dict[str, Any], message: str) -> None:

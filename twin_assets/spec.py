@@ -314,7 +314,8 @@ class TwinSpec(Part):
         default=False,
         description="whether windows that are over are smoothed backwards, into a table smoothed_coefficients beside"
         " calibrated_coefficients: each estimate then knows the later observations of its window, too. It costs no"
-        " model runs, changes nothing else and is not published; not together with identifiability hold",
+        " model runs, changes nothing else and is not published; not together with identifiability hold, nor with"
+        " model.mode transient",
     )
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 
@@ -338,6 +339,12 @@ class TwinSpec(Part):
             message = (
                 "found true, with identifiability hold; expected one of them: what is held does not drift, and"
                 " smoothing would make up knowledge of it. Remove this line, or let identifiability be report"
+            )
+            refuse_if([Conflict(("smoothing",), message)])
+        if self.smoothing and self.model.mode == "transient":
+            message = (
+                "found true, with model.mode transient; expected one of them: there an estimate may rest on earlier"
+                " observations read anew, which looking back would count twice. Remove this line"
             )
             refuse_if([Conflict(("smoothing",), message)])
         return self
