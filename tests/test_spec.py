@@ -112,6 +112,8 @@ def test_what_is_no_cron_is_refused(cron: str) -> None:
         ({"measurements": [{"name": "flow", "noise_std": 1, "valid_range": [60, 0]}]}, "crossed"),
         ({"virtual_sensors": [{"name": "head", "alarm": {"low": 3, "high": 2}}]}, "crossed"),
         ({"inputs": [{"name": "u", "constant": 1, "property": "p"}]}, "a constant and a property"),
+        ({"measurements": [{"name": "y", "noise_std": 1, "resolution": 1}]}, "only estimated noise has a use for"),
+        ({"measurements": [{"name": "y", "noise_std": 0}]}, "greater than 0"),
         ({"name": "Pump"}, "a-z"),
         ({"model": {"fmu": "s3://bucket/pump.fmu"}}, "not a URI"),
         ({"model": {"fmu": "pump.fmu", "mode": "transient"}}, "is missing; expected in transient mode"),

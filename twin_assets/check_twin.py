@@ -17,6 +17,7 @@ from twin_assets.historian import HistorianError, SqlHistorian
 from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.neighbours import beside_others
+from twin_assets.new_twin import NOISE_OF_VALUE
 from twin_assets.simulation import FmuDescription, RestartReport, probe_restart
 from twin_assets.spec import Channel, MeasurementSpec, TwinSpec
 from twin_assets.spec_check import described
@@ -24,6 +25,7 @@ from twin_assets.spec_file import SpecError, Twin, load_twin
 from twin_assets.spec_types import bounds_text, outside
 from twin_assets.stages.conditions import Conditions, seen_conditions
 from twin_assets.stages.engine import coefficients_of, open_model, settings_of
+from twin_assets.stages.settings import estimates_noise
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Prediction:
         role: "measurement" or "virtual sensor".
         unit: physical unit, None where neither twin.yaml nor the FMU names one.
         value: settled value.
-        noise_std: of the measurement; None for a virtual sensor.
+        noise_std: of the measurement; None for a virtual sensor, and where it is estimated.
     """
 
     name: str
@@ -120,9 +122,11 @@ def gather(twin: Twin, description: FmuDescription, conditions: Conditions) -> E
     Raises:
         TwinError: if the model cannot be started or evaluated.
     """
-    coefficients, noise = coefficients_of(twin.spec), settings_of(twin.spec).noise_std
+    coefficients, given = coefficients_of(twin.spec), settings_of(twin.spec).noise_std
     with open_model(twin) as model:
         (values,) = model.evaluate(coefficients.initial[None, :], conditions.points[0])
+        # Where noise will be estimated, a guess: with it all that is said of observations is a guess.
+        noise = np.where(np.isnan(given), guessed_noise(values[: given.size]), given)
         sensitivity = local_sensitivity(model, conditions.points, coefficients, noise, conditions.shares)
         restart = probe_restart(model)
         if restart.replay is not None and restart.replay.status == "fails":
@@ -138,6 +142,12 @@ def gather(twin: Twin, description: FmuDescription, conditions: Conditions) -> E
             sensitivity=sensitivity,
             model_runs=model.model_runs,
         )
+
+
+def guessed_noise(values: Floats) -> Floats:
+    """(m,) as ``twin new`` guesses it: 1 % of each value (m,), or of one unit where that is nothing."""
+    size = np.abs(values)
+    return np.asarray(NOISE_OF_VALUE * np.where(size > 0.0, size, 1.0), dtype=np.float64)
 
 
 def operating_points(
@@ -167,7 +177,7 @@ def _predictions(spec: TwinSpec, description: FmuDescription, values: Floats) ->
     parts: tuple[Channel, ...] = (*spec.measurements, *spec.virtual_sensors)
     for part, value in zip(parts, values.tolist(), strict=True):
         noise_std = part.noise_std if isinstance(part, MeasurementSpec) else None
-        role = "virtual sensor" if noise_std is None else "measurement"
+        role = "measurement" if isinstance(part, MeasurementSpec) else "virtual sensor"
         yield Prediction(part.name, role, part.unit or description.variable(part.name).unit, value, noise_std)
 
 
@@ -186,6 +196,13 @@ def warnings_of(twin: Twin, evidence: Evidence) -> Iterator[str]:
                 f" '{part.name}' at the prior, outside its valid_range {bounds_text(*part.valid_range)}: such"
                 " measurements do not count."
             )
+    estimated = estimates_noise(twin.spec)
+    if estimated:
+        yield (
+            f"{twin.where('measurements', estimated[0])}: no noise_std is given for {listed(estimated)}: it is"
+            " estimated from the data as they come. What an observation tells is judged here with 1 % of the model's"
+            " value."
+        )
     if twin.spec.transient:
         yield (
             f"{twin.where('model', 'mode')}: what one observation tells is judged at rest here, where no input moves."

@@ -133,7 +133,8 @@ def measured_predicted_figure(
     seen: set[str] = set()
     for curve, panel in zip(_grouped(curves, sheet.columns), sheet.panels(figure), strict=True):
         reasons = _reasons(frame, later, curve.name)
-        _measured_panel(panel, by_name[curve.name], frame, predicted, reasons)
+        noise_std = _noise_std(by_name[curve.name], frame, later)
+        _measured_panel(panel, by_name[curve.name].name, noise_std, frame, predicted, reasons)
         seen |= set(np.unique(reasons))
     sheet.legend(figure, [*PREDICTED, *(entry for reason, entry in REASONS.items() if reason in seen)])
     return figure
@@ -193,10 +194,14 @@ def _threshold_label(curves: Sequence[Curve]) -> str:
 
 
 def _measured_panel(
-    panel: Axes, measurement: MeasurementSpec, frame: pd.DataFrame, predicted: pd.DataFrame, reasons: NDArray[np.str_]
+    panel: Axes,
+    name: str,
+    noise_std: float | NDArray[np.float64],
+    frame: pd.DataFrame,
+    predicted: pd.DataFrame,
+    reasons: NDArray[np.str_],
 ) -> None:
     """Draw one measurement and its prediction; below, what is left between them in noise_std, and what was not used."""
-    name = measurement.name
     strip = panels.split(panel)
     panels.draw_band(panel, predicted, f"{name}_predicted")
     times, values = panels.times_of(frame), frame[name].to_numpy(dtype=float)
@@ -206,7 +211,7 @@ def _measured_panel(
     low, high = panels.extent(predicted, f"{name}_predicted")
     panels.frame_panel(panel, (min([low, *values[good]]), max([high, *values[good]])))
     by_time = predicted.drop_duplicates("time").set_index("time")[f"{name}_predicted"]
-    rest = (values - by_time.reindex(frame["time"]).to_numpy(dtype=float)) / measurement.noise_std
+    rest = (values - by_time.reindex(frame["time"]).to_numpy(dtype=float)) / noise_std
     # What has no trusted value stands on the lower edge; what lies beyond the strip, at the edge that it left by.
     heights = np.clip(np.where(np.isnan(rest), -STRIP_SIGMAS, rest), -STRIP_SIGMAS, STRIP_SIGMAS)
     strip.plot(times[used], heights[used], ".", color=INK, markersize=2.0, alpha=0.75)
@@ -217,6 +222,18 @@ def _measured_panel(
     strip.set_yticks([-3, 0, 3])
     rejected = int(np.isin(reasons, [reason for reason in REASONS if reason not in {"missing", "model"}]).sum())
     panels.entitle(panel, name, f"{rejected} of {len(frame)} rejected" if rejected else "")
+
+
+def _noise_std(
+    measurement: MeasurementSpec, frame: pd.DataFrame, later: pd.DataFrame | None
+) -> float | NDArray[np.float64]:
+    """Noise of every observation as the filter estimated it, where it is not given; NaN where that is not known."""
+    if measurement.noise_std is not None:
+        return measurement.noise_std
+    column = f"{measurement.name}_noise_std"
+    if later is None or column not in later:
+        return np.nan
+    return np.asarray(later[column].reindex(frame["time"]), dtype=np.float64)
 
 
 def _reasons(frame: pd.DataFrame, later: pd.DataFrame | None, name: str) -> NDArray[np.str_]:

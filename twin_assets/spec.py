@@ -217,12 +217,30 @@ class CoefficientSpec(NamedPart):
 class MeasurementSpec(Channel):
     """A model output that is also measured."""
 
-    noise_std: Number = Field(gt=0, description="standard deviation of one observation's measurement noise")
+    noise_std: Number | None = Field(
+        None,
+        gt=0,
+        description="standard deviation of one observation's measurement noise; without it, it is estimated from what"
+        " measurement and model differ by, each unit's own, and shown in the columns <name>_noise_std of ukf_state",
+    )
+    resolution: Number | None = Field(
+        None,
+        gt=0,
+        description="smallest step that the sensor shows; estimated noise is never below that / sqrt(12)."
+        " Without it: the resolution of single precision",
+    )
     valid_range: Bounds = Field((None, None), description="values outside count as not measured")
     stuck_after: Duration | None = Field(
         None, description="a value that has not changed for this long counts as stuck; without it, nothing does"
     )
     description: str = Field("", description="what people see beside the name")
+
+    @model_validator(mode="after")
+    def _one_noise(self) -> Self:
+        if self.noise_std is not None and self.resolution is not None:
+            message = "found a noise_std and a resolution, which only estimated noise has a use for; remove one of them"
+            refuse_if([Conflict(("resolution",), message)])
+        return self
 
 
 class Alarm(Part):

@@ -19,9 +19,9 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = 
     "ukf_state": (
         (
             *("unit", "time", "state_mean", "state_cov", "state_root", "nis", "dof", "method", "model_runs"),
-            *("failed_runs", "failures", "digest"),
+            *("noise", "failed_runs", "failures", "digest"),
         ),
-        {"measurements": ("_innovation", "_innovation_std", "_reason")},
+        {"measurements": ("_innovation", "_innovation_std", "_reason", "_noise_std")},
     ),
     "calibrated_coefficients": (("unit", "time"), {"coefficients": _STATISTICS}),
     "smoothed_coefficients": (("unit", "time", "based_on_until"), {"coefficients": _STATISTICS}),

@@ -65,6 +65,7 @@ class Run:
         nees_smoothed: (s,) as ``nees``, of the smoothed states.
         smoothed: of n coefficients, by all observations.
         narrowed: (s, n) standard deviations of the smoothed states as parts of the filter's.
+        noise_std: (m,) as given or, at the last step, as estimated.
     """
 
     nees: Floats
@@ -76,6 +77,7 @@ class Run:
     nees_smoothed: Floats
     smoothed: Intervals
     narrowed: Floats
+    noise_std: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +142,10 @@ def _bounds(dof: int, part: float) -> tuple[float, float]:
     return float(chdtri(dof, (1.0 + part) / 2.0) / dof), float(chdtri(dof, (1.0 - part) / 2.0) / dof)
 
 
-def consistency(plant: Plant, seeds: Iterable[int]) -> Consistency:
-    """Play all seeds."""
-    return Consistency(len(plant.coefficients.names), tuple(play(plant, seed) for seed in seeds))
+def consistency(plant: Plant, seeds: Iterable[int], *, noise_given: bool = True) -> Consistency:
+    """Play all seeds, with the measurements' noise given or to be estimated."""
+    runs = tuple(play(plant, seed, noise_given=noise_given) for seed in seeds)
+    return Consistency(len(plant.coefficients.names), runs)
 
 
 @cache
@@ -163,7 +166,7 @@ def walk(plant: Plant, rng: np.random.Generator) -> Floats:
     return np.array(truth)
 
 
-def play(plant: Plant, seed: int) -> Run:
+def play(plant: Plant, seed: int, *, noise_given: bool = True) -> Run:
     """One life of the plant, filtered."""
     rng = np.random.default_rng(seed)
     truth = walk(plant, rng)
@@ -171,7 +174,7 @@ def play(plant: Plant, seed: int) -> Run:
     outputs = plant.model.evaluate(truth, _NO_INPUTS)
     observations = outputs[:, :m] + plant.noise_std * rng.normal(size=(plant.steps, m))
     observations[rng.random(observations.shape) < plant.missing] = np.nan
-    settings = FilterSettings(plant.noise_std, _GATE)
+    settings = FilterSettings(plant.noise_std if noise_given else np.full(m, np.nan), _GATE)
     state, steps, said = prior(plant.coefficients), [], []
     for k, observation in enumerate(observations):
         step = filter_step(state, k * HOUR_NS, observation, _NO_INPUTS, plant.model, plant.coefficients, settings)
@@ -192,6 +195,7 @@ def play(plant: Plant, seed: int) -> Run:
         nees_smoothed=_nees(later, truth, plant),
         smoothed=_intervals(later, truth, plant),
         narrowed=np.array([after.std / before.std for after, before in zip(later, known, strict=True)]),
+        noise_std=plant.noise_std if state.noise is None else state.noise.std,
     )
 
 

@@ -203,3 +203,15 @@ def test_what_new_writes_check_accepts(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0
     assert "fresh: holds" in output
     assert "to tell as much as the prior does" in output, "a noise of 1 % drowns creep, and check says so"
+
+
+def test_noise_that_is_not_given_is_said_to_be_estimated(twins: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """People read where it comes from, and that what an observation tells rests on a guess; machines read null."""
+    write(twins, LINE.replace(" noise_std: 0.2,", ""))
+    code, said, _ = run(capsys, "line")
+    assert code == 0
+    assert re.search(r"S4_Tension_N .*estimated from the data", said)
+    assert "no noise_std is given for S4_Tension_N" in said
+    _, machine, _ = run(capsys, "line", "--json")
+    (output,) = (row for row in json.loads(machine)["twins"][0]["outputs"] if row["name"] == "S4_Tension_N")
+    assert (output["role"], output["noise_std"]) == ("measurement", None)

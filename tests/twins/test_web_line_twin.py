@@ -35,7 +35,7 @@ def test_web_line_twin_fits_its_fmu(spec: TwinSpec) -> None:
 
 def _sensitivity(spec: TwinSpec, settled: Settled, names: list[str], state: dict[str, float]) -> Floats:
     """d(measurements)/d(coefficients and line speed) over their noise, (m, n + 1), by differences of 1e-6."""
-    noise = {m.name: m.noise_std for m in spec.measurements}
+    noise = {m.name: m.noise_std for m in spec.measurements if m.noise_std is not None}
     columns = []
     for varied in [c.name for c in spec.coefficients] + ["web_speed_setpoint"]:
         at = state.get(varied, 1.0 if varied == "web_speed_setpoint" else 1e-3)

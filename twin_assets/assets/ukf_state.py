@@ -17,6 +17,7 @@ from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE
 from twin_assets.stages.history import NO_HISTORY
 from twin_assets.stages.identifiability import told_in_window
+from twin_assets.stages.settings import estimates_noise
 from twin_assets.stages.states import UnitState, previous_state, states_of, watermark
 from twin_assets.stages.tables import load
 from twin_assets.stages.ukf import UkfResult, assimilate
@@ -93,7 +94,21 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         found["restart"] = REPLAY
         found["without_history"] = int((reasons == NO_HISTORY).sum())
         found["carried_updates"] = int((frame["method"] == "carried").sum())
-    return found | _watermark(reached)
+    return found | _noise_found(spec, frame) | _watermark(reached)
+
+
+def _noise_found(spec: TwinSpec, frame: pd.DataFrame) -> dict[str, object]:
+    """Noise that was estimated, at the end of the window, for every unit."""
+    if frame.empty:
+        return {}
+    last = frame.groupby("unit", sort=False).last()
+    found = [
+        f"{unit} {name}: {last.loc[unit, f'{name}_noise_std']:.3g}"
+        for unit in last.index
+        for name in estimates_noise(spec)
+        if pd.notna(last.loc[unit, f"{name}_noise_std"])
+    ]
+    return {"estimated_noise_std": "; ".join(found)} if found else {}
 
 
 def told_of(spec: TwinSpec, result: UkfResult, before: Mapping[str, UnitState]) -> dict[str, object]:
@@ -124,6 +139,10 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
             (f"{part.name}_innovation_std", "double", "what the filter expected of it"),
             (f"{part.name}_reason", "string", "empty if used, or why not"),
         ]
+        if part.noise_std is None:
+            found.append((f"{part.name}_noise_std", "double", "measurement noise, estimated so far"))
+    if estimates_noise(spec):
+        found.append(("noise", "list<double>", "mean and standard deviation of the logarithm of its variance"))
     return [
         *found,
         ("nis", "double", "normalised innovation squared"),

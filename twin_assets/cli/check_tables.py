@@ -85,7 +85,10 @@ def _outputs(values: dict[str, Any]) -> Table:
     first = ", at the first operating point" if len(values["operating_points"]) > 1 else ""
     table = _table(f"Outputs at the prior{first}", ("output", "role", "unit", *numbers), numbers=numbers)
     for row in values["outputs"]:
-        table.add_row(*(_cell(row[key]) for key in ("name", "role", "unit", "value", "noise_std")))
+        noise = row["noise_std"]
+        if noise is None and row["role"] == "measurement":
+            noise = "estimated from the data"
+        table.add_row(*(_cell(row[key]) for key in ("name", "role", "unit", "value")), _cell(noise))
     return table
 
 

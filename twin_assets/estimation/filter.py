@@ -3,6 +3,8 @@
 Belongs here: the order of things. The mathematics is in the modules beside it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from twin_assets.estimation import bounds
@@ -15,8 +17,10 @@ from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.hold import held
 from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.mending import mended
+from twin_assets.estimation.noise import in_use, learnt_noise, met, not_met, of_channels, rewhitened
 from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step, elapsed_h
+from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats, PredictiveModel
 
 
@@ -52,7 +56,7 @@ def filter_step(
         inputs: (p,) operating conditions, finite.
         model: whose coefficients are ``coefficients.names``, in order.
         coefficients: bounds and drift.
-        settings: noise, gate, and whether to hold what is not told.
+        settings: noise, where it is given, gate, and whether to hold what is not told.
 
     Returns:
         Posterior and diagnostics; a pure function of the arguments. Where some runs of a model that can tell them
@@ -70,27 +74,84 @@ def filter_step(
             f"an observation of {m} values is expected, the first of the model's outputs {model.outputs}; found shape"
             f" {np.shape(observation)}"
         )
+    if not np.isnan(settings.noise_std).any():
+        return _step(state, time_ns, observation, inputs, model, coefficients, settings)[0]
+    return _estimating(state, time_ns, observation, inputs, model, coefficients, settings)
+
+
+def _estimating(
+    state: FilterState,
+    time_ns: int,
+    observation: Floats,
+    inputs: Floats,
+    model: PredictiveModel,
+    coefficients: Coefficients,
+    settings: FilterSettings,
+) -> Step:
+    """A step with noise as it is believed so far, and what it tells about that."""
+    channels = model.outputs[: settings.noise_std.size]
+    noise = of_channels(state.noise, channels, settings.noise_std)
+    new = not_met(noise, channels, settings.noise_std, observation)
+    runs = 0
+    if new.any():
+        asked = Runs(model, inputs, np.ones(len(channels)))
+        before = expected_at(state, time_ns, coefficients)
+        looked = _predicted(before, asked, coefficients)
+        if looked is not None:
+            spread = replace(looked.model, slope=looked.model.slope @ looked.believed.root)
+            noise = met(noise, channels, new, observation, spread)
+        runs = asked.rows
+    before_std = in_use(of_channels(state.noise, channels, settings.noise_std), channels, settings.noise_std)
+    std = in_use(noise, channels, settings.noise_std)
+    at_work = replace(settings, noise_std=std)
+    state = replace(state, learnt=rewhitened(state.learnt, before_std, std))
+    step, expected = _step(state, time_ns, observation, inputs, model, coefficients, at_work)
+    if expected is not None:
+        used = np.array([reason == "" for reason in step.reasons])
+        noise = learnt_noise(noise, channels, expected, used, std, observation, settings.steps)
+    after = in_use(noise, channels, settings.noise_std)
+    told = np.where(np.isfinite(std), step.innovation_std, np.nan)
+    return replace(
+        step,
+        noise=noise,
+        learnt=rewhitened(step.learnt, std, after),
+        innovation_std=told,
+        model_runs=step.model_runs + runs,
+    )
+
+
+def _step(
+    state: FilterState,
+    time_ns: int,
+    observation: Floats,
+    inputs: Floats,
+    model: PredictiveModel,
+    coefficients: Coefficients,
+    settings: FilterSettings,
+) -> tuple[Step, Evidence | None]:
+    """A step whose noise is known, and the innovation that was expected, if the model could be asked."""
+    m = settings.noise_std.size
     before = expected_at(state, time_ns, coefficients)
     measured = np.isfinite(observation)
     if not measured.any():
         nothing = np.full(m, np.nan)
-        return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0, state.learnt)
+        return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0, state.learnt), None
 
     runs = Runs(model, inputs, settings.noise_std)
     seen = np.where(measured, observation / settings.noise_std, np.nan)
     if settings.reuse and state.learnt is not None:
         quick = reused_update(before, seen, inputs, runs, coefficients, settings, state.learnt)
         if quick is not None:
-            return _reused(time_ns, quick, measured, runs, settings)
+            return _reused(time_ns, quick, measured, runs, settings), quick.expected
     prediction = _predicted(before, runs, coefficients)
     if prediction is not None and settings.hold:
         prediction = held(prediction, state.posterior)
     decision = None if prediction is None else _answered(decide(prediction, seen, settings), prediction, runs)
     if prediction is None or decision is None:
-        return _unanswered(time_ns, before, measured, runs)
+        return _unanswered(time_ns, before, measured, runs), None
     # Beyond a kink the slopes are others; and what was made up is no knowledge.
     known = settings.reuse and decision.method == "ukf" and not runs.failures
-    return Step(
+    step = Step(
         time_ns=time_ns,
         posterior=decision.posterior,
         innovation=decision.expected.residual * settings.noise_std,
@@ -103,6 +164,7 @@ def filter_step(
         learnt=learnt_from(prediction, inputs) if known else None,
         failures=runs.failures,
     )
+    return step, decision.expected
 
 
 def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction | None:
@@ -133,8 +195,8 @@ def _reused(time_ns: int, quick: Reused, measured: np.ndarray, runs: Runs, setti
     return Step(
         time_ns=time_ns,
         posterior=quick.posterior,
-        innovation=quick.residual * settings.noise_std,
-        innovation_std=quick.residual_std * settings.noise_std,
+        innovation=quick.expected.residual * settings.noise_std,
+        innovation_std=quick.expected.std * settings.noise_std,
         nis=quick.nis,
         dof=int(measured.sum()),
         reasons=_reasons(measured, measured),

@@ -19,7 +19,7 @@ from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.gate import Prediction
 from twin_assets.estimation.gaussian import Gaussian, Linearized
 from twin_assets.estimation.state import FilterSettings
-from twin_assets.estimation.update import evidence, updated
+from twin_assets.estimation.update import Evidence, evidence, updated
 from twin_assets.model import Floats
 
 # In standard deviations of the measurement noise: how wrong slopes may be where they took the update (that error is
@@ -57,15 +57,13 @@ class Reused:
 
     Attributes:
         posterior: of the n states.
-        residual: (m,) whitened innovation, NaN where missing.
-        residual_std: (m,) its standard deviation.
+        expected: whitened innovation of all m channels, NaN where missing.
         nis: of the measured channels.
         learnt: for the next update.
     """
 
     posterior: Gaussian
-    residual: Floats
-    residual_std: Floats
+    expected: Evidence
     nis: float
     learnt: Learnt
 
@@ -115,8 +113,7 @@ def reused_update(
         return None
     return Reused(
         posterior=updated(prior, verified.only(used), observation[used], coefficients, about=plain),
-        residual=whole.residual,
-        residual_std=whole.std,
+        expected=evidence(believed, model, observation),
         nis=innovation.nis,
         learnt=replace(learnt, inputs=inputs, model=verified, turn=(learnt.turn + 1) % prior.mean.size),
     )

@@ -12,6 +12,7 @@ from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.model import FailedRow, Floats
 
 if TYPE_CHECKING:
+    from twin_assets.estimation.noise import Noise
     from twin_assets.estimation.reuse import Learnt
 
 _NS_PER_HOUR = 3_600_000_000_000
@@ -28,23 +29,32 @@ class FilterSettings:
     """What the filter is told about the measurements.
 
     Attributes:
-        noise_std: (m,) standard deviations of the measurement noise, units of the model's first m outputs.
+        noise_std: (m,) standard deviations of the measurement noise, units of the model's first m outputs; NaN where
+            it is to be estimated (``noise``), infinite for a channel that tells nothing.
         gate_probability: chance that a good observation is refused.
         reuse: whether slopes that the updates before found may be used again (see ``reuse``).
         hold: whether what the measurements do not determine stays at its prior (``hold``).
+        resolution: (m,) the smallest step that each channel shows, 0 where that is not known; estimated noise is never
+            below its share. None: known of none.
     """
 
     noise_std: Floats
     gate_probability: float
     reuse: bool = False
     hold: bool = False
+    resolution: Floats | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise_std", frozen(self.noise_std))
-        if self.noise_std.ndim != 1 or not (np.isfinite(self.noise_std) & (self.noise_std > 0)).all():
-            raise ValueError(f"noise_std must be (m,), positive and finite, found {self.noise_std}")
+        if self.noise_std.ndim != 1 or (self.noise_std <= 0.0).any():
+            raise ValueError(f"noise_std must be (m,), positive, or NaN to be estimated, found {self.noise_std}")
         if not 0.0 < self.gate_probability < 1.0:
             raise ValueError(f"gate_probability must lie between 0 and 1, found {self.gate_probability}")
+
+    @property
+    def steps(self) -> Floats:
+        """(m,) the resolution, 0 where that is not known."""
+        return np.zeros_like(self.noise_std) if self.resolution is None else self.resolution
 
     def gate(self, channels: int) -> float:
         """What a good innovation of so many channels exceeds as a whole with half the ``gate_probability``."""
@@ -63,11 +73,13 @@ class FilterState:
         time_ns: of the last observation, UTC nanoseconds since 1970; None before any.
         posterior: of the unbounded states z (n,).
         learnt: of the model, by the updates before; None where the next one has to look at all of it.
+        noise: what is believed of measurement noise that nobody gave; None before any such channel was measured.
     """
 
     time_ns: int | None
     posterior: Gaussian
     learnt: "Learnt | None" = None
+    noise: "Noise | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +102,7 @@ class Step:
         learnt: of the model, for the next update.
         failures: rows that the model could not evaluate, also not on a second try. Where something was assimilated all
             the same, it was without them: degraded.
+        noise: what is believed of measurement noise that nobody gave, after the step.
     """
 
     time_ns: int
@@ -103,6 +116,7 @@ class Step:
     model_runs: int
     learnt: "Learnt | None" = None
     failures: tuple[FailedRow, ...] = ()
+    noise: "Noise | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "innovation", frozen(self.innovation))
@@ -111,7 +125,7 @@ class Step:
     @property
     def state(self) -> FilterState:
         """What the next step starts from."""
-        return FilterState(self.time_ns, self.posterior, self.learnt)
+        return FilterState(self.time_ns, self.posterior, self.learnt, self.noise)
 
 
 def elapsed_h(before_ns: int | None, time_ns: int) -> float:

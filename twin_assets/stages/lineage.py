@@ -66,7 +66,7 @@ def described(spec: TwinSpec, stage: str) -> str:
         OBSERVATIONS: [
             spec.align.model_dump(mode="json"),
             [part.model_dump(mode="json", exclude={*texts, "between"}) for part in spec.inputs],
-            [part.model_dump(mode="json", exclude={*texts, "noise_std"}) for part in spec.measurements],
+            [part.model_dump(mode="json", exclude={*texts, "noise_std", "resolution"}) for part in spec.measurements],
         ],
         VIRTUAL_SENSORS: [part.name for part in spec.virtual_sensors],
         PUBLISHED: [

@@ -27,13 +27,20 @@ def settings_of(spec: TwinSpec) -> FilterSettings:
     """Measurement noise (m,), in the spec's order, gate, what may be reused, and whether to hold what is not told."""
     hold = spec.identifiability == "hold"
     return FilterSettings(
-        noise_std=np.array([part.noise_std for part in spec.measurements]),
+        # NaN where there is none: it is estimated.
+        noise_std=np.array([part.noise_std for part in spec.measurements], dtype=np.float64),
         gate_probability=spec.checks.gate_probability,
         # What is held is looked for in every update anew.
         # Those of a process that never rests are other ones at every time.
         reuse=spec.filter.reuse and not hold and not spec.transient,
         hold=hold,
+        resolution=np.array([part.resolution or 0.0 for part in spec.measurements]),
     )
+
+
+def estimates_noise(spec: TwinSpec) -> tuple[str, ...]:
+    """Names of the measurements whose noise is estimated."""
+    return tuple(part.name for part in spec.measurements if part.noise_std is None)
 
 
 def how_it_runs(spec: TwinSpec) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, FilterState, Gaussian, prior
 from twin_assets.estimation.affine import Affine
+from twin_assets.estimation.noise import Noise
 from twin_assets.estimation.reuse import Learnt
 from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
@@ -109,10 +110,23 @@ def previous_state(store: Store, spec: TwinSpec, window: Window) -> Mapping[str,
     return None if key is None else store.metadata(spec.name, UKF_STATE, key)
 
 
-def state_of_row(row: "pd.Series[Any]", space: str) -> UnitState:
-    """The state after a row of the ukf_state table."""
+def state_of_row(row: "pd.Series[Any]", space: str, estimated: tuple[str, ...] = ()) -> UnitState:
+    """The state after a row of the ukf_state table, with the noise of the channels that it is estimated of."""
     time_ns = pd.Timestamp(str(row["time"])).as_unit("ns").value
-    return UnitState(FilterState(time_ns, posterior_of_row(row)), str(row["digest"]), space)
+    state = FilterState(time_ns, posterior_of_row(row), noise=_noise_of_row(row, estimated) if estimated else None)
+    return UnitState(state, str(row["digest"]), space)
+
+
+def noise_of_row(row: "pd.Series[Any]") -> Floats:
+    """(2k,) what a row says of k channels' noise; (0,) where none was estimated."""
+    return np.asarray(row.get("noise", ()), dtype=np.float64)
+
+
+def _noise_of_row(row: "pd.Series[Any]", names: tuple[str, ...]) -> Noise:
+    """What was believed of noise after a row, to the bit; of the channels that had been measured by then."""
+    beliefs = noise_of_row(row).reshape(len(names), 2)
+    met = np.isfinite(beliefs[:, 0])
+    return Noise(tuple(name for name, known in zip(names, met, strict=True) if known), *beliefs[met].T)
 
 
 def posterior_of_row(row: "pd.Series[Any]") -> Gaussian:
@@ -130,7 +144,11 @@ def _described(unit: UnitState) -> dict[str, object]:
     if unit.past is not None:
         past = {"names": list(unit.past.names), "time_ns": _exact(unit.past.time_ns, "<i8")}
         found["past"] = {**past, "inputs": _exact(unit.past.inputs)}
-    learnt = unit.state.learnt
+    noise, learnt = unit.state.noise, unit.state.learnt
+    if noise is not None:
+        beliefs = {"log_mean": _exact(noise.log_mean), "log_std": _exact(noise.log_std)}
+        readable = dict(zip(noise.channels, noise.std.tolist(), strict=True))
+        found |= {"noise": {"channels": list(noise.channels), **beliefs, "std": readable}}
     return found if learnt is None else found | {"learnt": _learnt_described(learnt)}
 
 
@@ -140,13 +158,18 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     # Tables of earlier versions hold covariances.
     posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
     learnt = _learnt_restored(found["learnt"], mean.size) if "learnt" in found else None
+    noise = _noise_restored(found["noise"]) if "noise" in found else None
     past = _past_restored(found["past"]) if "past" in found else None
-    return UnitState(FilterState(found["time_ns"], posterior, learnt), found["digest"], found["space"], past)
+    return UnitState(FilterState(found["time_ns"], posterior, learnt, noise), found["digest"], found["space"], past)
 
 
 def _past_restored(found: Mapping[str, Any]) -> History:
     time_ns = np.frombuffer(base64.b64decode(found["time_ns"]), dtype="<i8").astype(np.int64)
     return History(tuple(found["names"]), time_ns, _floats(found["inputs"]).reshape(time_ns.size, -1))
+
+
+def _noise_restored(found: Mapping[str, Any]) -> Noise:
+    return Noise(tuple(found["channels"]), _floats(found["log_mean"]), _floats(found["log_std"]))
 
 
 def _learnt_described(learnt: Learnt) -> dict[str, object]:

@@ -24,9 +24,10 @@ from twin_assets.estimation import Coefficients, FilterSettings, FilterState, St
 from twin_assets.model import PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.history import History, Memory
-from twin_assets.stages.settings import coefficients_of, how_it_runs, settings_of
+from twin_assets.stages.settings import coefficients_of, estimates_noise, how_it_runs, settings_of
 from twin_assets.stages.states import (
     UnitState,
+    noise_of_row,
     posterior_of_row,
     start_state,
     state_of_row,
@@ -35,7 +36,7 @@ from twin_assets.stages.states import (
 )
 from twin_assets.stages.tables import Progress, Table, located, no_progress
 from twin_assets.stages.transient import Walk, with_history
-from twin_assets.stages.ukf_rows import Row, after_failures, record, rows_of, state_frame, up_to_date
+from twin_assets.stages.ukf_rows import Row, after_failures, believed_noise, record, rows_of, state_frame, up_to_date
 
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
@@ -145,8 +146,9 @@ def assimilate(
         unit, time, state_mean (n,), state_cov and state_root (n*n,), for each measurement ``_innovation``,
         ``_innovation_std`` and ``_reason`` ("" used, "gated", the observation's reason, "input" where an input was
         unknown, "history" where those of the recent past were, or "model" where the model could not be run), nis, dof,
-        method, model_runs, failed_runs and failures (runs that failed twice), digest; in the order of the observations.
-        A window without observations hands the states on.
+        method, model_runs, failed_runs and failures (runs that failed twice), digest; where noise is estimated
+        ``_noise_std`` and noise (k, 2) of the k channels met so far, in the spec's order; in the order of the
+        observations. A window without observations hands the states on.
 
     Raises:
         EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
@@ -185,7 +187,10 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
         "coefficients": [
             part.model_dump(mode="json", exclude={"description", "limit", "unit"}) for part in spec.coefficients
         ],
-        "measurements": [part.model_dump(mode="json", include={"name", "noise_std"}) for part in spec.measurements],
+        "measurements": [
+            part.model_dump(mode="json", include={"name", "noise_std", "resolution"}, exclude_none=True)
+            for part in spec.measurements
+        ],
         "gate_probability": spec.checks.gate_probability,
         "filter": spec.filter.model_dump(mode="json"),
         "fmu": fmu_sha256,
@@ -213,7 +218,8 @@ def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFra
     for row, digest, failed in zip(rows, found["digest"], found["failed_runs"], strict=False):
         due = row.digest(running)
         if failed:
-            due = after_failures(due, engine.how, posterior_of_row(found.iloc[count]))
+            row_found = found.iloc[count]
+            due = after_failures(due, engine.how, posterior_of_row(row_found), noise_of_row(row_found))
         if due.hex() != digest:
             break
         running, count = due, count + 1
@@ -223,7 +229,7 @@ def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFra
 def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
     """The rows that are still to be computed, one after the other."""
     done, running, records = len(plan.kept), plan.running, []
-    first, state = _resumed(plan, carries=engine.spec.transient) if done else (0, plan.start.state)
+    first, state = _resumed(engine.spec, plan) if done else (0, plan.start.state)
     walk = _walk(engine, plan) if engine.spec.transient else None
     for number, row in enumerate(plan.rows[first:], first):
         if number % BLOCK == 0:
@@ -235,7 +241,7 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
         if number >= done:
             running = row.digest(running)
             if step.failures:
-                running = after_failures(running, engine.how, step.posterior)
+                running = after_failures(running, engine.how, step.posterior, believed_noise(engine.spec, step))
             records.append(record(engine.spec, plan.unit, row, step, running.hex()))
             counted()
     if len(plan.rows) % BLOCK == 0:
@@ -255,7 +261,7 @@ def _walk(engine: _Engine, plan: _Plan) -> Walk:
     return Walk(model, engine.coefficients, engine.settings, Memory.of(engine.spec), plan.past, plan.rows)
 
 
-def _resumed(plan: _Plan, *, carries: bool) -> tuple[int, FilterState]:
+def _resumed(spec: TwinSpec, plan: _Plan) -> tuple[int, FilterState]:
     """The row to go on with, and the state before it.
 
     A row holds the posterior, not what was learnt of the model. Where the table's own state is not that of the last
@@ -264,14 +270,16 @@ def _resumed(plan: _Plan, *, carries: bool) -> tuple[int, FilterState]:
     model were carried on, unless there is nothing to go on with.
     """
     done = len(plan.kept)
-    if not carries and plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
+    if not spec.transient and plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
         return done, plan.handed_on.state
     block = done - done % BLOCK
     failed = np.flatnonzero(plan.kept["failed_runs"].to_numpy() > 0)
     first = max(block, int(failed[-1]) + 1 if failed.size else 0)
-    if carries:
+    if spec.transient:
         first = done if done == len(plan.rows) else block
-    return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space).state if first else plan.start.state
+    if not first:
+        return 0, plan.start.state
+    return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space, estimates_noise(spec)).state
 
 
 def _step(engine: _Engine, state: FilterState, row: Row) -> Step:

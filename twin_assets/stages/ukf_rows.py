@@ -12,6 +12,7 @@ import pandas as pd
 from twin_assets.estimation import Gaussian, Step
 from twin_assets.model import Floats, told
 from twin_assets.spec import TwinSpec
+from twin_assets.stages.settings import estimates_noise
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,17 @@ class Row:
         return running.digest()
 
 
-def after_failures(running: bytes, how: str, posterior: Gaussian) -> bytes:
+def after_failures(running: bytes, how: str, posterior: Gaussian, noise: Floats) -> bytes:
     """The running digest after a row of which model runs failed: another time another posterior may come of it.
 
     Args:
         running: digest after the row as an observation.
         how: how the model was run.
         posterior: what came of it.
+        noise: (2k,) what was believed of noise then, as the table holds it; (0,) where none is estimated.
     """
     digest = hashlib.sha256(running + how.encode())
-    for array in (posterior.mean, posterior.root):
+    for array in (posterior.mean, posterior.root, noise):
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     return digest.digest()
 
@@ -82,15 +84,38 @@ def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict
         found[f"{part.name}_innovation"] = step.innovation[i]
         found[f"{part.name}_innovation_std"] = step.innovation_std[i]
         found[f"{part.name}_reason"] = row.reasons[i] or step.reasons[i]
-    return found | {
-        "nis": step.nis,
-        "dof": step.dof,
-        "method": step.method,
-        "model_runs": step.model_runs,
-        "failed_runs": len(step.failures),
-        "failures": told(step.failures),
-        "digest": digest,
-    }
+    return (
+        found
+        | _noise(spec, step)
+        | {
+            "nis": step.nis,
+            "dof": step.dof,
+            "method": step.method,
+            "model_runs": step.model_runs,
+            "failed_runs": len(step.failures),
+            "failures": told(step.failures),
+            "digest": digest,
+        }
+    )
+
+
+def believed_noise(spec: TwinSpec, step: Step) -> Floats:
+    """(2k,) mean and standard deviation of log variance, of each of k channels; NaN before its first value."""
+    names = estimates_noise(spec)
+    beliefs = np.full((len(names), 2), np.nan)
+    if step.noise is not None:
+        places = [names.index(name) for name in step.noise.channels]
+        beliefs[places] = np.column_stack([step.noise.log_mean, step.noise.log_std])
+    return beliefs.reshape(-1)
+
+
+def _noise(spec: TwinSpec, step: Step) -> dict[str, object]:
+    """What is believed of noise that is estimated: for people, and for the next step."""
+    names = estimates_noise(spec)
+    if step.noise is None or not names:
+        return {}
+    std = dict.fromkeys(names, np.nan) | dict(zip(step.noise.channels, step.noise.std.tolist(), strict=True))
+    return {f"{name}_noise_std": std[name] for name in names} | {"noise": believed_noise(spec, step)}
 
 
 def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFrame:
@@ -99,6 +124,10 @@ def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFram
     for part in spec.measurements:
         types |= {f"{part.name}_innovation": "float64", f"{part.name}_innovation_std": "float64"}
         types[f"{part.name}_reason"] = "str"
+        if part.noise_std is None:
+            types[f"{part.name}_noise_std"] = "float64"
+    if estimates_noise(spec):
+        types["noise"] = "object"
     types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64"}
     types |= {"failed_runs": "int64", "failures": "str", "digest": "str"}
     frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})

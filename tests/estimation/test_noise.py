@@ -1,0 +1,165 @@
+"""Measurement noise that nobody gave: found from the innovations, and the intervals are honest all the same."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from oracles.consistency import HOUR_NS, Consistency, consistency
+from oracles.plants import LINEAR, SATURATING, Plant
+from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step, prior
+from twin_assets.estimation.noise import Noise
+from twin_assets.model import Floats, PredictiveModel
+
+NO_INPUTS = np.empty(0)
+STEPS, LEARNT = 60, 25
+MakeModel = Callable[[Callable[[Floats], Floats], int, int], PredictiveModel]
+MakeCoefficients = Callable[..., Coefficients]
+
+
+@cache
+def _played(plant: Plant) -> Consistency:
+    """A hundred seeds, 60 steps, no noise given."""
+    return consistency(replace(plant, steps=STEPS), range(100), noise_given=False)
+
+
+def _titled(plant: Plant) -> str:
+    return plant.title.replace(" ", "_")
+
+
+@pytest.mark.parametrize("plant", [LINEAR, SATURATING], ids=_titled)
+def test_noise_is_found(plant: Plant) -> None:
+    """After 60 observations the median of 100 estimates is right to 10 %, and 17 of 20 to a third."""
+    ratio = np.array([run.noise_std for run in _played(plant).runs]) / plant.noise_std
+    assert np.median(ratio, axis=0) == pytest.approx(1.0, abs=0.1)
+    assert (np.abs(np.log(ratio)) < np.log(4 / 3)).mean() > 0.85
+
+
+@pytest.mark.parametrize("plant", [LINEAR, SATURATING], ids=_titled)
+def test_intervals_hold_the_truth_as_often_as_they_say(plant: Plant) -> None:
+    """95 % intervals hold the truth in 93 to 97 of 100 cases, over all steps, also before the noise is known."""
+    found = _played(plant)
+    for coverage in (found.coverage(), found.coverage_virtual()):
+        assert ((coverage >= 0.93) & (coverage <= 0.97)).all(), coverage
+    assert found.gated == 0
+
+
+@pytest.mark.parametrize("plant", [LINEAR, SATURATING], ids=_titled)
+def test_nis_is_chi_square_once_the_noise_is_known(plant: Plant) -> None:
+    """From the 25th step on the average NIS is 1 to 5 %; before it is less: little is believed at first."""
+    runs = _played(plant).runs
+    nis, dof = (np.array([getattr(run, name) for run in runs], dtype=float) for name in ("nis", "dof"))
+    assert nis[:, LEARNT:].sum() / dof[:, LEARNT:].sum() == pytest.approx(1.0, abs=0.05)
+    assert nis[:, :LEARNT].sum() / dof[:, :LEARNT].sum() < 1.0
+
+
+def _filtered(
+    model: PredictiveModel,
+    coefficients: Coefficients,
+    observations: Floats,
+    settings: FilterSettings,
+    state: FilterState | None = None,
+) -> list[Step]:
+    """All steps, an hour apart."""
+    state, steps = state or prior(coefficients), []
+    for k, observation in enumerate(observations):
+        steps.append(filter_step(state, k * HOUR_NS, observation, NO_INPUTS, model, coefficients, settings))
+        state = steps[-1].state
+    return steps
+
+
+def _noise(step: Step) -> Noise:
+    assert step.noise is not None
+    return step.noise
+
+
+@pytest.fixture
+def three(make_model: MakeModel) -> PredictiveModel:
+    """Three outputs of about forty, of two coefficients."""
+    matrix = np.array([[1.0, 0.3], [0.2, 1.0], [1.0, -1.0]])
+    return make_model(lambda b: 40.0 + b @ matrix.T, 2, 3)
+
+
+UNKNOWN = FilterSettings(np.full(3, np.nan), 1e-4)
+
+
+def _recorded(model: PredictiveModel, noise_std: Floats, steps: int, seed: int = 3) -> Floats:
+    rng = np.random.default_rng(seed)
+    truth = model.evaluate(np.zeros((1, 2)), NO_INPUTS)[0]
+    return np.asarray(truth + noise_std * rng.normal(size=(steps, 3)), dtype=np.float64)
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-2, 10.0])
+def test_a_first_guess_far_off_is_forgotten(
+    three: PredictiveModel, make_coefficients: MakeCoefficients, size: float
+) -> None:
+    """Noise of 1e-5 to 10 on values of forty (1 % of which is guessed): right within a factor of 1.5 after 40 steps."""
+    coefficients = make_coefficients(2, initial_std=size, drift=size / 50)
+    steps = _filtered(three, coefficients, _recorded(three, size * np.array([1.0, 0.5, 2.0]), 40), UNKNOWN)
+    ratio = _noise(steps[-1]).std / (size * np.array([1.0, 0.5, 2.0]))
+    assert ((ratio > 1 / 1.5) & (ratio < 1.5)).all(), ratio
+
+
+def test_given_noise_stays_and_the_rest_is_estimated(
+    three: PredictiveModel, make_coefficients: MakeCoefficients
+) -> None:
+    """Of three channels the second has none given: it alone is estimated."""
+    settings = FilterSettings(np.array([0.1, np.nan, 0.1]), 1e-4)
+    steps = _filtered(three, make_coefficients(2), _recorded(three, np.full(3, 0.1), 60), settings)
+    assert _noise(steps[-1]).channels == ("y1",)
+    assert _noise(steps[-1]).std == pytest.approx([0.1], rel=0.3)
+
+
+@pytest.mark.parametrize("size", [100.0, 10_000.0])
+def test_an_outlier_is_no_noise(three: PredictiveModel, make_coefficients: MakeCoefficients, size: float) -> None:
+    """A value that is 100 or 10,000 noise widths off is gated, and changes what is believed of its noise by < 2 %."""
+    observations = _recorded(three, np.full(3, 0.1), 61)
+    observations[60, 1] += 0.1 * size
+    steps = _filtered(three, make_coefficients(2, drift=0.01), observations, UNKNOWN)
+    assert steps[60].reasons == ("", "gated", "")
+    assert _noise(steps[60]).std[1] == pytest.approx(_noise(steps[59]).std[1], rel=0.02)
+
+
+def test_noise_that_grows_is_found_to_grow(three: PredictiveModel, make_coefficients: MakeCoefficients) -> None:
+    """A channel whose noise is four times as large from one day on is known to be so after 300 more, to 30 %."""
+    observations = _recorded(three, np.full(3, 0.1), 400)
+    observations[100:, 2] = 40.0 + 4.0 * (observations[100:, 2] - 40.0)
+    steps = _filtered(three, make_coefficients(2, drift=0.01), observations, UNKNOWN)
+    assert _noise(steps[-1]).std == pytest.approx([0.1, 0.1, 0.4], rel=0.3)
+
+
+def test_noise_is_never_below_the_resolution(three: PredictiveModel, make_coefficients: MakeCoefficients) -> None:
+    """Values rounded to 0.5 that never change show no noise: it is the rounding's, 0.5 / sqrt(12), not nothing."""
+    settings = FilterSettings(np.full(3, np.nan), 1e-4, resolution=np.full(3, 0.5))
+    steps = _filtered(three, make_coefficients(2, drift=0.01), np.full((60, 3), 40.0), settings)
+    assert (_noise(steps[-1]).std >= 0.5 / np.sqrt(12.0)).all()
+    assert (_noise(steps[-1]).std < 0.5).all()
+
+
+def test_noise_is_never_below_single_precision(three: PredictiveModel, make_coefficients: MakeCoefficients) -> None:
+    """Without a resolution it is that of a number of 40 in single precision, 40 * 2^-23 / sqrt(12)."""
+    steps = _filtered(three, make_coefficients(2, drift=0.01), np.full((60, 3), 40.0), UNKNOWN)
+    assert (_noise(steps[-1]).std >= 40.0 * 2.0**-23 / np.sqrt(12.0)).all()
+
+
+def test_a_channel_that_is_met_late_begins_then(three: PredictiveModel, make_coefficients: MakeCoefficients) -> None:
+    """Before its first value a channel has no noise and nothing is said of its innovation; slopes are still reused."""
+    observations = _recorded(three, np.full(3, 0.1), 80)
+    observations[:40, 2] = np.nan
+    steps = _filtered(three, make_coefficients(2, drift=0.01), observations, replace(UNKNOWN, reuse=True))
+    assert _noise(steps[39]).channels == ("y0", "y1")
+    assert np.isnan(steps[39].innovation_std[2])
+    assert steps[39].method == "reused"
+    assert _noise(steps[-1]).std == pytest.approx(0.1, rel=0.35)
+
+
+def test_nothing_measured_tells_nothing(three: PredictiveModel, make_coefficients: MakeCoefficients) -> None:
+    """An observation without values leaves what is believed as it was, and runs no model."""
+    observations = _recorded(three, np.full(3, 0.1), 11)
+    observations[10] = np.nan
+    steps = _filtered(three, make_coefficients(2), observations, UNKNOWN)
+    assert steps[10].model_runs == 0
+    np.testing.assert_array_equal(_noise(steps[10]).log_mean, _noise(steps[9]).log_mean)
+    np.testing.assert_array_equal(_noise(steps[10]).log_std, _noise(steps[9]).log_std)
