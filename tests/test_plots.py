@@ -168,3 +168,24 @@ def test_values_that_are_not_finite_are_said_so(spec: TwinSpec) -> None:
     figure = plots.coefficients_figure(spec, table)
     assert "not finite" in _texts(figure)
     assert plots.png(figure)
+
+
+def test_what_is_left_is_drawn_in_the_noise_that_was_estimated(spec: TwinSpec) -> None:
+    """Without a noise_std in twin.yaml the strip is in the noise that the filter believed at each time."""
+    from matplotlib.lines import Line2D
+
+    unknown = spec.model_copy(
+        update={"measurements": tuple(m.model_copy(update={"noise_std": None}) for m in spec.measurements)}
+    )
+    observations = _observations()
+    observations["w1"] = observations["w2"] = np.linspace(1.0, 2.0, len(TIMES)) + 0.5
+    observations["w1_reason"] = observations["w2_reason"] = ""
+    believed = np.linspace(0.25, 0.5, len(TIMES))
+    ukf_state = pd.DataFrame({"unit": "u1", "time": TIMES})
+    for name in ("w1", "w2"):
+        ukf_state[f"{name}_reason"], ukf_state[f"{name}_noise_std"] = "", believed
+    figure = plots.measured_predicted_figure(
+        unknown, observations, _estimates(["w1_predicted", "w2_predicted"]), ukf_state
+    )
+    drawn = [np.asarray(line.get_ydata(), dtype=float) for line in figure.findobj(Line2D)]
+    assert any(len(values) == len(TIMES) and np.allclose(values, 0.5 / believed) for values in drawn)

@@ -1,7 +1,7 @@
 """Measurement noise that nobody gave: found from the innovations, and the intervals are honest all the same."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -11,7 +11,7 @@ from oracles.consistency import HOUR_NS, Consistency, consistency
 from oracles.plants import LINEAR, SATURATING, Plant
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step, prior
 from twin_assets.estimation.noise import Noise
-from twin_assets.model import Floats, PredictiveModel
+from twin_assets.model import Attempt, FailedRow, Floats, PredictiveModel
 
 NO_INPUTS = np.empty(0)
 STEPS, LEARNT = 60, 25
@@ -80,6 +80,37 @@ def three(make_model: MakeModel) -> PredictiveModel:
     """Three outputs of about forty, of two coefficients."""
     matrix = np.array([[1.0, 0.3], [0.2, 1.0], [1.0, -1.0]])
     return make_model(lambda b: 40.0 + b @ matrix.T, 2, 3)
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A model that never answers, and can tell so."""
+
+    whole: PredictiveModel
+
+    @property
+    def coefficients(self) -> tuple[str, ...]:
+        """See PredictiveModel."""
+        return self.whole.coefficients
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """See PredictiveModel."""
+        return self.whole.inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """See PredictiveModel."""
+        return self.whole.outputs
+
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
+        """Not what a filter asks that knows of ``attempt``."""
+        raise AssertionError(coefficients, inputs)
+
+    def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """See TolerantModel."""
+        del inputs
+        return Attempt(np.full((len(coefficients), len(self.outputs)), np.nan), (FailedRow(0, {}, "it is silent"),))
 
 
 UNKNOWN = FilterSettings(np.full(3, np.nan), 1e-4)
@@ -163,3 +194,18 @@ def test_nothing_measured_tells_nothing(three: PredictiveModel, make_coefficient
     assert steps[10].model_runs == 0
     np.testing.assert_array_equal(_noise(steps[10]).log_mean, _noise(steps[9]).log_mean)
     np.testing.assert_array_equal(_noise(steps[10]).log_std, _noise(steps[9]).log_std)
+
+
+def test_a_model_without_an_answer_leaves_a_new_channel_unmet(
+    three: PredictiveModel, make_coefficients: MakeCoefficients
+) -> None:
+    """Where the model cannot be run nothing is guessed; the failures are told, and the next observation begins."""
+    silent = Silent(three)
+    first, second = _recorded(three, np.full(3, 0.1), 2)
+    step = filter_step(prior(make_coefficients(2)), 0, first, NO_INPUTS, silent, make_coefficients(2), UNKNOWN)
+    assert step.reasons == ("model",) * 3
+    assert _noise(step).channels == ()
+    assert step.failures
+    after = filter_step(step.state, HOUR_NS, second, NO_INPUTS, three, make_coefficients(2), UNKNOWN)
+    assert _noise(after).channels == ("y0", "y1", "y2")
+    assert after.method == "ukf"

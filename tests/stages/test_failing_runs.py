@@ -245,3 +245,13 @@ def test_predictions_from_what_is_left_are_counted(spec: TwinSpec, observations:
     assert (whole.degraded, failed_predictions(whole.metadata)) == (0, ())
     for name in ("torque", "torque_lower", "torque_upper"):
         np.testing.assert_allclose(part.frame[name], whole.frame[name], rtol=1e-3)
+
+
+def test_estimated_noise_is_kept_through_failures(make_spec: MakeSpec, steady: pd.DataFrame) -> None:
+    """With noise that is estimated, from updates of which one point failed: materialized again, no row is computed."""
+    spec = make_spec(measurements=[{"name": "flow", "property": "flow_meter"}, {"name": "pressure"}])
+    result = filtered(spec, FragilePump(one_point), steady)
+    assert (result.frame["failed_runs"] > 0).any()
+    again = filtered(spec, FragilePump(one_point), steady, result)
+    assert (again.kept, again.model_runs) == (len(steady), 0)
+    assert again.metadata == result.metadata

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twin_assets.assets.ukf_state import columns, shown_of
 from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
@@ -108,3 +109,11 @@ def test_other_noise_replays(spec: TwinSpec, unknown: TwinSpec, make_spec: MakeS
     """Noise given, estimated, or estimated down to another resolution: each is another computation."""
     finer = make_spec(measurements=[FLOW | {"resolution": 0.01}, PRESSURE])
     assert len({fingerprint(each, "f" * 64) for each in (spec, unknown, finer)}) == 3
+
+
+def test_the_columns_are_described(unknown: TwinSpec, run: Callable[..., UkfResult]) -> None:
+    """The asset describes every column of the table, in order, and shows the noise at the end of the window."""
+    result = run(unknown, "store", DAYS[0])
+    assert [name for name, _, _ in columns(unknown)] == list(result.frame.columns)
+    flow = result.frame["flow_noise_std"].iloc[-1]
+    assert f"pump flow: {flow:.3g}" in str(shown_of(unknown, result)["estimated_noise_std"])

@@ -17,7 +17,7 @@ from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.hold import held
 from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.mending import mended
-from twin_assets.estimation.noise import in_use, learnt_noise, met, not_met, of_channels, rewhitened
+from twin_assets.estimation.noise import Noise, in_use, learnt_noise, met, not_met, of_channels, rewhitened
 from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step, elapsed_h
 from twin_assets.estimation.update import Evidence
@@ -89,35 +89,49 @@ def _estimating(
     settings: FilterSettings,
 ) -> Step:
     """A step with noise as it is believed so far, and what it tells about that."""
-    channels = model.outputs[: settings.noise_std.size]
-    noise = of_channels(state.noise, channels, settings.noise_std)
-    new = not_met(noise, channels, settings.noise_std, observation)
-    runs = 0
-    if new.any():
-        asked = Runs(model, inputs, np.ones(len(channels)))
-        before = expected_at(state, time_ns, coefficients)
-        looked = _predicted(before, asked, coefficients)
-        if looked is not None:
-            spread = replace(looked.model, slope=looked.model.slope @ looked.believed.root)
-            noise = met(noise, channels, new, observation, spread)
-        runs = asked.rows
-    before_std = in_use(of_channels(state.noise, channels, settings.noise_std), channels, settings.noise_std)
-    std = in_use(noise, channels, settings.noise_std)
+    channels, given = model.outputs[: settings.noise_std.size], settings.noise_std
+    known = of_channels(state.noise, channels, given)
+    asked = Runs(model, inputs, np.ones(given.size))
+    noise = _guessed(known, state, time_ns, observation, asked, coefficients, channels, given)
+    std = in_use(noise, channels, given)
+    start = replace(state, learnt=rewhitened(state.learnt, in_use(known, channels, given), std))
     at_work = replace(settings, noise_std=std)
-    state = replace(state, learnt=rewhitened(state.learnt, before_std, std))
-    step, expected = _step(state, time_ns, observation, inputs, model, coefficients, at_work)
+    step, expected = _step(start, time_ns, observation, inputs, model, coefficients, at_work)
     if expected is not None:
         used = np.array([reason == "" for reason in step.reasons])
         noise = learnt_noise(noise, channels, expected, used, std, observation, settings.steps)
-    after = in_use(noise, channels, settings.noise_std)
-    told = np.where(np.isfinite(std), step.innovation_std, np.nan)
+    # As after any failure: nothing is learnt of the model.
+    learnt = None if asked.failures else rewhitened(step.learnt, std, in_use(noise, channels, given))
     return replace(
         step,
         noise=noise,
-        learnt=rewhitened(step.learnt, std, after),
-        innovation_std=told,
-        model_runs=step.model_runs + runs,
+        learnt=learnt,
+        innovation_std=np.where(np.isfinite(std), step.innovation_std, np.nan),
+        model_runs=step.model_runs + asked.rows,
+        failures=(*asked.failures, *step.failures),
     )
+
+
+def _guessed(
+    known: Noise,
+    state: FilterState,
+    time_ns: int,
+    observation: Floats,
+    asked: Runs,
+    coefficients: Coefficients,
+    channels: tuple[str, ...],
+    given: Floats,
+) -> Noise:
+    """The belief with a first guess for what is measured for the first time; without where the model is silent."""
+    new = not_met(known, channels, given, observation)
+    if not new.any():
+        return known
+    before = expected_at(state, time_ns, coefficients)
+    looked = _predicted(before, asked, coefficients)
+    if looked is None:
+        return known
+    spread = replace(looked.model, slope=looked.model.slope @ looked.believed.root)
+    return met(known, channels, new, observation, spread)
 
 
 def _step(
