@@ -119,6 +119,14 @@ def test_what_is_no_cron_is_refused(cron: str) -> None:
         ({"model": {"fmu": "pump.fmu", "mode": "transient"}}, "is missing; expected in transient mode"),
         ({"model": {"fmu": "pump.fmu", "memory_s": 60}}, "is only for mode: transient"),
         ({"model": {"fmu": "pump.fmu", "mode": "transient", "memory_s": 60}, "inputs": []}, "no measured input"),
+        (
+            {
+                "model": {"fmu": "pump.fmu", "mode": "transient", "memory_s": 60},
+                "inputs": [{"name": "speed", "property": "N1"}],
+                "measurements": [{"name": "flow", "property": "FT1"}],
+            },
+            "none is estimated",
+        ),
         ({"model": {"fmu": "pump.fmu", "isolation": "none"}}, "'process' or 'thread'"),
         ({"model": {"fmu": "pump.fmu", "recycle_after": 0}}, "greater than 0"),
         ({"model": {"fmu": "pump.fmu", "step_s": 5, "max_settle_s": 5}}, "more than one step_s"),

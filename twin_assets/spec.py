@@ -375,6 +375,14 @@ class TwinSpec(Part):
                 " is all that it tells; expected mode: steady_state, or an input that is read from the historian"
             )
             refuse_if([Conflict(("model", "mode"), message)])
+        refuse_if(
+            Conflict(
+                ("measurements", number),
+                f"'{part.name}' has no noise_std; expected one in transient mode, where none is estimated",
+            )
+            for number, part in enumerate(self.measurements)
+            if self.transient and part.noise_std is None
+        )
         return self
 
     @model_validator(mode="after")
