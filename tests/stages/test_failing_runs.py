@@ -1,6 +1,7 @@
 """A pump that cannot be simulated everywhere: what its tables say of it, and that nothing is tried in vain again."""
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from twin_assets.windows import Window
 
 MakeSpec = Callable[..., TwinSpec]
 FMU = b"a pump"
+BUSY = 24
 
 
 class FragilePump(PumpModel):
@@ -50,6 +52,11 @@ class FragilePump(PumpModel):
 def one_point(wear: Floats, _: Floats, __: float) -> np.ndarray:
     """One sigma point of six: the largest wear."""
     return np.asarray((wear == wear.max()) & (np.arange(len(wear)) > 0))
+
+
+def nowhere(wear: Floats, _: Floats, __: float) -> np.ndarray:
+    """Never."""
+    return np.zeros(len(wear), dtype=np.bool_)
 
 
 def when_fast(wear: Floats, _: Floats, speed: float) -> np.ndarray:
@@ -255,3 +262,21 @@ def test_estimated_noise_is_kept_through_failures(make_spec: MakeSpec, steady: p
     again = filtered(spec, FragilePump(one_point), steady, result)
     assert (again.kept, again.model_runs) == (len(steady), 0)
     assert again.metadata == result.metadata
+
+
+def test_what_fails_while_kept_rows_are_computed_once_more_changes_nothing(
+    spec: TwinSpec, observations: pd.DataFrame
+) -> None:
+    """Late data in the middle of a block, and a machine that is too busy just then: what follows is as it would be."""
+    first = filtered(spec, FragilePump(nowhere), observations)
+    late = observations.copy()
+    name = spec.measurements[0].name
+    late.loc[30, name], late.loc[30, f"{name}_reason"] = np.nan, "missing"
+    undisturbed = filtered(spec, FragilePump(nowhere), late, first)
+    asked = itertools.count()
+    busy = FragilePump(lambda wear, *_: np.full(len(wear), next(asked) < BUSY))
+    found = filtered(spec, busy, late, first)
+    assert next(asked) > BUSY
+    assert list(found.frame["digest"]) == list(undisturbed.frame["digest"])
+    for ours, expected in zip(found.frame["state_root"], undisturbed.frame["state_root"], strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -16,7 +16,7 @@ from twin_assets.model import Floats
 # Rounds of linearizing the clamp: two away from bounds, ten to thirty at one, damped after these many. They are cheap.
 _ROUNDS, _UNDAMPED = 50, 10
 # Settled when no mean and no standard deviation moves by more than this part of a standard deviation; what is left is
-# about a quarter of that.
+# a quarter of that as a rule.
 _SETTLED = 1e-2
 # So many times as many channels as coefficients are worth a transformation that leaves as many.
 _MANY = 2

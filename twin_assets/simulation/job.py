@@ -17,6 +17,8 @@ from twin_assets.simulation.settle import Floats
 
 # The most rows that a worker takes at a time; its board has to hold several times as many.
 CHUNK = SLOTS // 4
+# And of how many bytes: what a worker is asked for ahead has to fit into its pipe, or asking would wait for it.
+CHUNK_BYTES = 8192
 
 
 class RowError(Exception):
@@ -82,6 +84,7 @@ class Job:
         self._given_up: dict[int, Failure] = {}
         self._tolerant = tolerant
         self._next = 0
+        self._chunk = min(CHUNK, max(1, CHUNK_BYTES // rows[:1].nbytes if rows.size else CHUNK))
         self._workers = workers
         self._lock = threading.Lock()
 
@@ -99,7 +102,7 @@ class Job:
         """The next rows for a worker, ever fewer towards the end so that all finish together; empty at the end."""
         with self._lock:
             left = self.left
-            share = min(CHUNK, left if self._workers == 1 else math.ceil(left / (2 * self._workers)))
+            share = min(self._chunk, left if self._workers == 1 else math.ceil(left / (2 * self._workers)))
             self._next += share
             return list(range(self._next - share, self._next))
 

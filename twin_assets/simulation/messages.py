@@ -85,10 +85,11 @@ class SerializedState:
 
 @dataclass(frozen=True)
 class Hello:
-    """To a worker, first: what it has to know, and the file of the board that it answers on."""
+    """To a worker, first: what it has to know, the file of the board that it answers on, whose process it serves."""
 
     setup: Setup
     board: Path
+    parent: int
 
 
 @dataclass(frozen=True)

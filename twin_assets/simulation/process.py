@@ -51,7 +51,7 @@ class WorkerProcess:
         self._process = subprocess.Popen(  # noqa: S603 - as above
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._output, env=_environment()
         )
-        self._send(Hello(setup, self._board.path))
+        self._send(Hello(setup, self._board.path, os.getpid()))
 
     @property
     def pid(self) -> int:

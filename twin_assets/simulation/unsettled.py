@@ -1,6 +1,7 @@
 """What will not come to rest: a drift, a cycle; recognized on what was seen of a model so far.
 
-A false "does not settle" is worse than waiting, so what is recognized could not have settled in the time that is left:
+A false "does not settle" is worse than waiting, so what is recognized could not have settled in the time that is left
+(but for a ramp that ends of its own, as a limiter's does: one that lasts an eighth of the patience counts as a drift):
 
 - a drift has moved at one and the same rate, to 1e-4, over four steps that make an eighth of the patience. Near the
   turning point of the rate of two modes, the rate changes by t^2/(2 T1 T2) of itself, so the geometric mean of their
@@ -24,6 +25,7 @@ LAST_FEW = 4
 DRIFT_SPAN_OF_MAX = 8.0
 SAME_RATE = 1e-4
 LEAST_TOLERANCES = 100.0
+LASTING = 0.5
 
 SAMPLES = 168  # five periods at the longest that the next finer scale leaves to this one, and a little
 # From the longest: a block takes an eighth of the patience; each scale is a quarter of the one before.
@@ -147,8 +149,11 @@ def refuse_drift(walk: Walk, tolerance: Floats, max_settle_s: float) -> None:
 def refuse_cycle(walk: Walk, tolerance: Floats, max_settle_s: float, quantum_s: float | None) -> bool:
     """Raise where the output that moved most goes round for ever; whether one went to and fro so that it was tried."""
     recent = np.stack(walk.differences[-LAST_FEW:])
-    to_and_fro = np.abs(recent.sum(axis=0)) < np.abs(recent).sum(axis=0)
-    moved = np.where(to_and_fro, np.abs(recent).max(axis=0) / tolerance, 0.0)
+    size = np.abs(recent)
+    to_and_fro = np.abs(recent.sum(axis=0)) < size.sum(axis=0)
+    # What dies out is waited for: that takes less than to sample it.
+    lasts = size[-2:].max(axis=0) > LASTING * size[:-2].max(axis=0)
+    moved = np.where(to_and_fro & lasts, size.max(axis=0) / tolerance, 0.0)
     worst = int(np.argmax(moved))
     if moved[worst] <= LEAST_TOLERANCES:
         return False

@@ -8,7 +8,6 @@ Dagster's).
 import ctypes
 import os
 import pickle
-import select
 import shutil
 import signal
 import sys
@@ -32,7 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = _take_pipes()
     hello: Hello = pickle.load(requests)  # noqa: S301 - from the parent's own pipe
-    threading.Thread(target=_outlived, args=(requests.fileno(), hello.setup), daemon=True).start()
+    threading.Thread(target=_outlived, args=(hello.parent, hello.setup), daemon=True).start()
     try:
         instance = Instance(hello.setup)
         _say(answers, Ready(resident_mb()))
@@ -40,7 +39,7 @@ def main() -> None:
     except InstanceError as error:
         _flush_c()
         _say(answers, Failure(str(error), error.log))
-    except EOFError:  # the parent was killed
+    except (EOFError, OSError, pickle.UnpicklingError):  # the parent was killed, perhaps while it wrote
         shutil.rmtree(hello.setup.folder, ignore_errors=True)
 
 
@@ -102,16 +101,15 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, answers
 
 
-def _outlived(requests: int, setup: Setup) -> None:
-    """Wait until the parent lets go of its pipe without a stop, that is, is killed: then end, FMU or not.
+def _outlived(parent: int, setup: Setup) -> None:
+    """Wait until the parent is gone: then end, FMU or not.
 
-    Windows has no ``poll``: there an FMU that hangs outlives its parent, another ends with its evaluation.
+    Windows tells nobody: there an FMU that hangs outlives its parent, another ends with its evaluation.
     """
-    if not hasattr(select, "poll"):
+    if os.name != "posix":
         return
-    hung_up = select.poll()
-    hung_up.register(requests, 0)
-    hung_up.poll()
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_GRACE_S)
     shutil.rmtree(setup.folder, ignore_errors=True)
     time.sleep(ORPHAN_GRACE_S)
     os._exit(1)

@@ -41,7 +41,7 @@ from twin_assets.stages.ukf_rows import Row, after_failures, believed_noise, rec
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
-ALGORITHM = "4"
+ALGORITHM = "5"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
 BLOCK = 36
@@ -244,9 +244,17 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
                 running = after_failures(running, engine.how, step.posterior, believed_noise(engine.spec, step))
             records.append(record(engine.spec, plan.unit, row, step, running.hex()))
             counted()
+        else:
+            state = _as_written(engine.spec, plan, number, state)
     if len(plan.rows) % BLOCK == 0:
         state = _afresh(state, walk)
     return _Run(records, UnitState(state, running.hex(), plan.start.space, walk.recent if walk else None))
+
+
+def _as_written(spec: TwinSpec, plan: _Plan, number: int, state: FilterState) -> FilterState:
+    """What follows a row that is computed once more goes on from what the table says, whatever failed this time."""
+    written = state_of_row(plan.kept.iloc[number], plan.start.space, estimates_noise(spec)).state
+    return replace(state, posterior=written.posterior, noise=written.noise)
 
 
 def _afresh(state: FilterState, walk: Walk | None) -> FilterState:
