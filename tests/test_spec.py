@@ -127,6 +127,14 @@ def test_what_is_no_cron_is_refused(cron: str) -> None:
             },
             "none is estimated",
         ),
+        (
+            {
+                "model": {"fmu": "pump.fmu", "mode": "transient", "memory_s": 60},
+                "inputs": [{"name": "speed", "property": "N1"}],
+                "identifiability": "hold",
+            },
+            "found hold, with model.mode transient",
+        ),
         ({"model": {"fmu": "pump.fmu", "isolation": "none"}}, "'process' or 'thread'"),
         ({"model": {"fmu": "pump.fmu", "recycle_after": 0}}, "greater than 0"),
         ({"model": {"fmu": "pump.fmu", "step_s": 5, "max_settle_s": 5}}, "more than one step_s"),

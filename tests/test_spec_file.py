@@ -79,7 +79,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         "9: coefficients 'leak' bounds: found [2, 0], which are crossed; the lower one must be below the upper one",
         (
             "11: measurements 'flow': unknown key 'noise_sd'. Nearest: 'noise_std'. Rename it; keys here: name,"
-            " property, unit, noise_std, valid_range, stuck_after, description"
+            " property, unit, noise_std, resolution, valid_range, stuck_after, description"
         ),
     ]
 
@@ -89,7 +89,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     [
         ("name: pump\n", "name: pump\nwuff: 1\n", "2: unknown key 'wuff'; remove it, keys here: name, title, model,"),
         ("initial: 0", "initial: 3", "7: coefficients 'leak' initial: found 3, outside the bounds [0, 2]"),
-        (", noise_std: 1", "", "11: measurements 'flow': 'noise_std' is missing; expected standard deviation of one"),
+        ("name: flow, ", "", "11: measurements entry 1: 'name' is missing; expected"),
         ("noise_std: 1", "noise_std: yes", "11: measurements 'flow' noise_std: found 'yes'; expected a number"),
         ("noise_std: 1", "noise_std: true", "11: measurements 'flow' noise_std: found true; expected a number"),
         ("noise_std: 1", "noise_std: 10:30", "11: measurements 'flow' noise_std: found '10:30'; expected a number"),
@@ -100,7 +100,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ("  - {name: flow, noise_std: 1}", "  - flow", "11: measurements entry 1: found 'flow'; expected keys and"),
         ("  - {name: flow, noise_std: 1}", "", "10: measurements: found nothing; expected a list"),
         ("measurements:\n  - {name: flow, noise_std: 1}", "", "1: 'measurements' is missing; expected model outputs"),
-        ("pump.fmu", "pump.fmu\n  mode: transient", "4: model mode: found 'transient', which is not available"),
+        ("pump.fmu", "pump.fmu\n  mode: transient", "2: model memory_s: is missing; expected in transient mode"),
         ("name: pump\n", "name: pump\nstart: soon\n", "2: start: found 'soon'; expected a date such as 2026-01-31"),
         ("name: pump\n", "name: pump\nunits: [a, a]\n", "2: units entry 2: unit 'a' is named twice; keep one"),
         (

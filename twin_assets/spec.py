@@ -375,6 +375,9 @@ class TwinSpec(Part):
                 " is all that it tells; expected mode: steady_state, or an input that is read from the historian"
             )
             refuse_if([Conflict(("model", "mode"), message)])
+        if self.transient and self.identifiability == "hold":
+            message = "found hold, with model.mode transient, where nothing is held; expected report"
+            refuse_if([Conflict(("identifiability",), message)])
         refuse_if(
             Conflict(
                 ("measurements", number),

@@ -212,3 +212,32 @@ def test_a_model_without_an_answer_leaves_a_new_channel_unmet(
     after = filter_step(step.state, HOUR_NS, second, NO_INPUTS, three, make_coefficients(2), UNKNOWN)
     assert _noise(after).channels == ("y0", "y1", "y2")
     assert after.method == "ukf"
+
+
+class Stopping:
+    """A machine whose two outputs depend on a coefficient while it runs (u = 1), and on nothing while it stands."""
+
+    coefficients = ("b0",)
+    inputs = ("u",)
+    outputs = ("y0", "y1")
+
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
+        """See PredictiveModel."""
+        return np.asarray(inputs[0] * coefficients * np.array([[1000.0, 500.0]]), dtype=np.float64)
+
+
+@pytest.mark.parametrize("running", [np.r_[np.ones(60), np.zeros(300), np.ones(60)], np.r_[np.zeros(60), np.ones(120)]])
+def test_a_machine_that_stands_still_tells_nothing_of_noise(
+    make_coefficients: MakeCoefficients, running: Floats
+) -> None:
+    """Its sensors read one and the same number then; what they do while it runs is found before and after."""
+    model, rng, truth = Stopping(), np.random.default_rng(3), 1.2
+    coefficients = make_coefficients(1, initial=(1.0,), initial_std=0.5, drift=1e-4)
+    settings, state, held = FilterSettings(np.full(2, np.nan), 1e-4), prior(coefficients), []
+    for k, u in enumerate(running):
+        observation = model.evaluate(np.array([[truth]]), np.array([u]))[0] + u * 10.0 * rng.normal(size=2)
+        state = filter_step(state, k * HOUR_NS, observation, np.array([u]), model, coefficients, settings).state
+        held.append(abs(state.posterior.mean[0] - truth) < 3.0 * state.posterior.std[0])
+    assert state.noise is not None
+    np.testing.assert_allclose(state.noise.std, 10.0, rtol=0.35)
+    assert np.mean(held) > 0.95

@@ -23,6 +23,9 @@ from twin_assets.estimation.state import FilterSettings, FilterState, Step, elap
 from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats, PredictiveModel
 
+# Of an output's value: what the coefficients do to it while the machine runs is far more.
+_STANDSTILL = 1e-9
+
 
 def prior(coefficients: Coefficients) -> FilterState:
     """The state before any observation."""
@@ -131,7 +134,10 @@ def _guessed(
     if looked is None:
         return known
     spread = replace(looked.model, slope=looked.model.slope @ looked.believed.root)
-    return met(known, channels, new, observation, spread)
+    # What depends on no coefficient here, as all does on a machine that stands still, tells nothing of its noise.
+    size = np.sqrt((spread.slope**2).sum(axis=1) + (spread.rest**2).sum(axis=0))
+    new &= size > _STANDSTILL * np.abs(spread.value)
+    return met(known, channels, new, observation, spread) if new.any() else known
 
 
 def _step(
@@ -168,7 +174,7 @@ def _step(
     step = Step(
         time_ns=time_ns,
         posterior=decision.posterior,
-        innovation=decision.expected.residual * settings.noise_std,
+        innovation=_in_units(decision.expected.residual, settings.noise_std),
         innovation_std=decision.expected.std * settings.noise_std,
         nis=decision.nis,
         dof=int(decision.used.sum()),
@@ -179,6 +185,11 @@ def _step(
         failures=runs.failures,
     )
     return step, decision.expected
+
+
+def _in_units(residual: Floats, noise_std: Floats) -> Floats:
+    """(m,) innovations, NaN where missing or where the noise is not known yet, and so infinite."""
+    return np.where(np.isfinite(noise_std), residual, np.nan) * np.where(np.isfinite(noise_std), noise_std, 1.0)
 
 
 def _predicted(before: Gaussian, predict: Predict, coefficients: Coefficients) -> Prediction | None:

@@ -45,6 +45,9 @@ _REACH, _NODES = 6.0, 121
 _Z = frozen(np.linspace(-_REACH, _REACH, _NODES))
 # A number in single precision, which is what many sensors and historians hold, is known to this part of itself.
 _SINGLE = float(np.finfo(np.float32).eps)
+# By so little more than the noise does an innovation vary where a channel depends on no coefficient: there, as on a
+# machine that stands still, its noise is not that of a machine at work.
+_TELLS_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +146,7 @@ def learnt_noise(
     mean, width = noise.log_mean.copy(), noise.log_std.copy()
     for place, name in enumerate(noise.channels):
         j = channels.index(name)
-        if not np.isfinite(observation[j]):
+        if not np.isfinite(observation[j]) or expected.std[j] <= 1.0 + _TELLS_NOTHING:
             continue
         # In units of the noise: of the channel, given all others that were believed.
         residual, variance = _alone(expected, used, j)

@@ -113,7 +113,7 @@ def reused_update(
         return None
     return Reused(
         posterior=updated(prior, verified.only(used), observation[used], coefficients, about=plain),
-        expected=evidence(believed, model, observation),
+        expected=whole,
         nis=innovation.nis,
         learnt=replace(learnt, inputs=inputs, model=verified, turn=(learnt.turn + 1) % prior.mean.size),
     )

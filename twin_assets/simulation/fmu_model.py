@@ -4,6 +4,7 @@ Unless its user trusts it, the FMU never runs in the calling process: it may cra
 not.
 """
 
+import math
 import os
 import shutil
 import tempfile
@@ -111,7 +112,7 @@ class FmuModel:
         )
         self._setup = replace(
             setup,
-            follow_step_s=follow_step_s or min(settling.step_s, settling.max_step_s or settling.step_s),
+            follow_step_s=min(follow_step_s or settling.step_s, settling.max_step_s or math.inf),
             most_reads=most_reads,
         )
 

@@ -81,7 +81,13 @@ class Instance:
         setup = self._setup
         longest, fixed = setup.follow_step_s, not setup.can_vary_step
         if fixed:
-            longest = setup.settle.step_s
+            longest = setup.settle.step_s / setup.settle.sub_steps(setup.settle.step_s, can_vary_step=False)
+            apart = float(np.median(np.diff(path.times_s)))
+            if apart < longest / 2.0:
+                raise InstanceError(
+                    f"this FMU wants equal communication steps, which are {longest:g} s; observations and inputs are"
+                    f" {apart:g} s apart. Expected model.step_s (or max_step_s) no longer than that"
+                )
         walked = walk(path, longest, self._stand, self._pass, self._read, fixed=fixed)
         if not np.isfinite(walked).all():
             time, output = (int(place) for place in np.argwhere(~np.isfinite(walked))[0])

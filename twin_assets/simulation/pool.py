@@ -162,7 +162,10 @@ class Pool:
         tried: set[int] = set()
         due = self._begin(slot, job, deque())
         while due:
-            while slot.worker.batches < AHEAD and len(due) <= CHUNK and (rows := job.take()):
+            # A path may not fit into the pipe: then a worker is asked only while it listens.
+            while (
+                slot.worker.batches < (AHEAD if job.path is None else 1) and len(due) <= CHUNK and (rows := job.take())
+            ):
                 due.extend(slot.ask(job, rows))
             try:
                 answers, lost = slot.worker.answers(self._settings.timeout_s), None
@@ -173,6 +176,8 @@ class Pool:
                 self._renew(slot, lost)
                 _blame(job, due, tried, lost.failure)
                 due = self._begin(slot, job, due)
+            elif not due:
+                due.extend(slot.ask(job, job.take()))
 
     def _begin(self, slot: "_Slot", job: Job, rows: deque[int]) -> deque[int]:
         """Wait for the worker; ask for row 0, if others start from it, and for some rows; what is due, in order."""

@@ -120,17 +120,17 @@ class Walk:
             self._look(block, number, believed)
             state, step = self._again(block, number)
             spent += 2 * believed.mean.size + 1
-            if step is None and not searched and block.taken and not self._settings.hold:
+            if step is None and not searched and block.taken:
                 found, runs = self._explained(block, number)
                 believed, spent, searched = found or believed, spent + runs, True
                 if found is not None:
                     continue
-            if step is None or self._settings.hold:
+            if step is None:
                 break
             if block.models[number].good_enough(step.posterior, self._coefficients, len(block.taken) + 1):
                 break
             believed = step.posterior
-        if step is None or self._settings.hold:
+        if step is None:
             step = self._full(number, state, Replayed(self._model, self._path(block, [number])))
             return replace(step, model_runs=spent + step.model_runs)
         return replace(step, method="ukf", model_runs=spent)
