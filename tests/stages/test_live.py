@@ -1,6 +1,6 @@
 """What is to do now: nothing is overlooked, nothing is done for ever, whatever arrives, changes or crashes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,10 @@ class Line:
                 self.materialize(stage, window, utc(now))
         return [window.key for window in windows]
 
-    def save(self, stage: str, window: Window, frame: pd.DataFrame, metadata: dict[str, str]) -> None:
+    def save(self, stage: str, window: Window, frame: pd.DataFrame, metadata: Mapping[str, str]) -> None:
         """Write a table with its lineage."""
-        metadata |= made_from(self.store, self.spec, stage, window)
-        self.store.write(self.spec.name, stage, window.key, frame, metadata)
+        found = {**metadata, **made_from(self.store, self.spec, stage, window)}
+        self.store.write(self.spec.name, stage, window.key, frame, found)
 
     def rows(self, stage: str, window: Window) -> pd.DataFrame:
         """A table that must be there."""
@@ -123,7 +123,7 @@ class Line:
             results = [self.rows(name, window) for name in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)]
             publish_window(self.historian, self.store, self.spec, window, published_samples(self.spec, *results))
 
-    def content(self) -> dict[str, str]:
+    def content(self) -> Mapping[str, str]:
         """Digest of every table of every stage, and of what the states hand on."""
         return {
             f"{stage}/{key}": str({name: found[name] for name in ("content", "state_digest") if name in found})
@@ -348,7 +348,7 @@ def test_any_order_of_arrival_ends_at_the_same_results(
     make_spec: Callable[..., TwinSpec],
     recorded: Recorded,
     seed: int,
-    align: dict[str, str],
+    align: Mapping[str, str],
 ) -> None:
     """Samples arrive hour by hour in a random order, runs crash at random stages: the end is that of one clean run.
 

@@ -88,6 +88,8 @@ def drift(
     last = np.array(lengths[-LAST_FEW:])
     if len(last) < LAST_FEW or last.sum() < max_settle_s / DRIFT_SPAN_OF_MAX:
         return None
+    if (np.abs(differences[-1]) <= LEAST_TOLERANCES * tolerance).all():
+        return None
     recent = np.stack(differences[-LAST_FEW:])
     rates = recent / last[:, np.newaxis]
     mean = rates.mean(axis=0)

@@ -22,6 +22,7 @@ class Walk:
     def __init__(self, advance: Callable[[float], Floats], names: Sequence[str], nominal: Floats) -> None:
         self._advance = advance
         self._nominal = nominal
+        self._runs_away_from = RUNAWAY * float(np.min(nominal))
         self.names = names
         self.elapsed_s = 0.0
         self.aside_s = 0.0
@@ -58,6 +59,8 @@ class Walk:
                 f"'{self.names[worst]}' became {value[worst]} after {self.elapsed_s:g} simulated s, in a step of"
                 f" {step_s:g} s: {SMALLER_STEPS}, where the FMU's own solver does not bear long steps"
             )
+        if np.abs(value).max() <= self._runs_away_from:
+            return value
         first = self.values[0] if self.values else value
         away = np.abs(value) / np.maximum(np.abs(first), self._nominal)
         if away.max() > RUNAWAY:

@@ -8,8 +8,6 @@ its last row is the filter's own.
 A window that is not over has no rows yet: every new observation would change them all.
 """
 
-from typing import NamedTuple
-
 import pandas as pd
 
 from twin_assets.estimation import coefficient_marginals, smoothed
@@ -17,6 +15,7 @@ from twin_assets.spec import TwinSpec
 from twin_assets.stages.results import estimates_frame
 from twin_assets.stages.settings import coefficients_of
 from twin_assets.stages.states import posterior_of_row
+from twin_assets.stages.tables import Table
 from twin_assets.windows import Window
 
 WAITS_UNTIL = "waits_until"
@@ -25,19 +24,7 @@ WAITS_UNTIL = "waits_until"
 BASED_ON_UNTIL = "based_on_until"
 
 
-class SmoothedTable(NamedTuple):
-    """The table of one window.
-
-    Attributes:
-        frame: its rows.
-        metadata: to be written beside them.
-    """
-
-    frame: pd.DataFrame
-    metadata: dict[str, str]
-
-
-def smoothed_table(spec: TwinSpec, window: Window, ukf_state: pd.DataFrame, now: pd.Timestamp) -> SmoothedTable:
+def smoothed_table(spec: TwinSpec, window: Window, ukf_state: pd.DataFrame, now: pd.Timestamp) -> Table:
     """Smooth one window backwards, machine by machine; it costs no model runs.
 
     Args:
@@ -61,4 +48,4 @@ def smoothed_table(spec: TwinSpec, window: Window, ukf_state: pd.DataFrame, now:
         marginals += [coefficient_marginals(state, coefficients) for state in states]
     frame = estimates_frame(rows, coefficients.names, marginals)
     frame.insert(2, BASED_ON_UNTIL, frame.groupby("unit")["time"].transform("max"))
-    return SmoothedTable(frame, {WAITS_UNTIL: window.end.isoformat()} if waits else {})
+    return Table(frame, {WAITS_UNTIL: window.end.isoformat()} if waits else {})

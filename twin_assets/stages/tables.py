@@ -18,11 +18,11 @@ def no_progress(_done: int, _total: int) -> None:
 
 
 class Table(NamedTuple):
-    """A table as it was materialized before.
+    """A table as it was materialized before, or is to be.
 
     Attributes:
         frame: its rows.
-        metadata: what was written beside them.
+        metadata: what is written beside them.
     """
 
     frame: pd.DataFrame
