@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twin_assets.simulation.unsettled import refuse_cycle, refuse_drift
+from twin_assets.simulation.unsettled import LEAST_TOLERANCES, refuse_cycle, refuse_drift
 from twin_assets.simulation.walk import SMALLER_STEPS, Floats, SettleError, Walk
 
 __all__ = ["Floats", "SettleError", "SettleSettings", "Settled", "settle"]
@@ -88,19 +88,34 @@ class Settled:
 
 @dataclass(frozen=True)
 class _End:
-    """Where the outputs seem to end, and by how much they may still differ from that, (m,) each."""
+    """Where the outputs seem to end.
+
+    Attributes:
+        outputs: (m,).
+        tolerance: (m,), absolute: by how much they may still differ.
+        recent: differences until then, (m,) each.
+    """
 
     outputs: Floats
-    allowed: Floats
+    tolerance: Floats
+    recent: Sequence[Floats]
+
+    def is_at(self, value: Floats) -> bool:
+        """Whether outputs (m,) are there, those that are noise as far as their noise goes."""
+        away = np.abs(value - self.outputs)
+        if (away <= self.tolerance).all():
+            return True
+        noise = _noise(self.recent, self.tolerance)
+        return bool((away <= np.where(noise, NOISE_TOLERANCES * self.tolerance, self.tolerance)).all())
 
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What two successive differences say, (m,) each: signed rest, cautious bound of it, time constant (s)."""
+    """What two successive differences say, (m,) each: decay over the first, signed rest, cautious bound of it."""
 
+    decay: Floats
     rest: Floats
     bound: Floats
-    time_constant_s: Floats
 
 
 def settle(
@@ -122,19 +137,22 @@ def settle(
     Raises:
         SettleError: if it drifts, goes round, does not settle within ``max_settle_s``, or an output is not finite.
     """
-    walk, suspected = Walk(advance, names, nominal), False
+    walk, suspected, longest = Walk(advance, names, nominal), False, settings.longest_step_s
     step = settings.step_s
     walk.go(step)
     while walk.elapsed_s - walk.aside_s < settings.max_settle_s:
-        step = min(2.0 * step, settings.longest_step_s)
+        step = min(2.0 * step, longest)
         walk.go(step)
         if walk.steps < MIN_STEPS or walk.rhythm < 2:  # noqa: PLR2004 - a ratio takes two differences
             continue
         tolerance = settings.tolerance * np.maximum(np.abs(walk.values[-1]), nominal)
-        end = _end(walk, tolerance)
+        moved = float((np.abs(walk.differences[-1]) / tolerance).max())
+        # What moved by more is neither settled nor noise, however it is judged.
+        end = _end(walk, tolerance) if moved <= NOISE_TOLERANCES else None
         if end is not None and _confirmed(walk, end, quantum_s):
             return Settled(end.outputs, walk.elapsed_s, walk.steps)
-        refuse_drift(walk, tolerance, settings.max_settle_s)
+        if moved > LEAST_TOLERANCES:
+            refuse_drift(walk, tolerance, settings.max_settle_s)
         if not suspected and walk.elapsed_s >= settings.max_settle_s / SUSPECTED_OF_MAX:
             suspected = refuse_cycle(walk, tolerance, settings.max_settle_s, quantum_s)
     raise SettleError(_unsettled(walk, nominal, settings))
@@ -149,31 +167,25 @@ def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _J
     over_before = np.minimum(over_before, SLOWEST_BELIEVED)
     decay = over_before**growth
     cautious = np.maximum(over_before, FASTEST_BELIEVED) ** growth
-    with np.errstate(divide="ignore"):
-        time_constant_s = -before_s / np.log(over_before)
-    return _Judgement(after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious), time_constant_s)
+    return _Judgement(over_before, after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious))
 
 
 def _end(walk: Walk, tolerance: Floats) -> _End | None:
     """Where the outputs end, or None while any of them is still on its way; ``tolerance`` is absolute, (m,)."""
-    before, after = walk.differences[-2:]
-    if (np.abs(after) > NOISE_TOLERANCES * tolerance).any():
-        return None  # neither settled nor noise, however it is judged
-    judgement = _judge(before, after, walk.lengths[-2], walk.lengths[-1])
-    settled = judgement.bound <= tolerance
-    noise = _noise(walk, tolerance)
-    if not (settled | noise).all():
-        return None
-    mean = np.mean(walk.values[-NOISE_DIFFERENCES - 1 :], axis=0)
-    outputs = np.where(settled, walk.values[-1] + judgement.rest, mean)
-    return _End(outputs, np.where(noise, NOISE_TOLERANCES * tolerance, tolerance))
+    judgement = _judge(walk.differences[-2], walk.differences[-1], walk.lengths[-2], walk.lengths[-1])
+    outputs, settled = walk.values[-1] + judgement.rest, judgement.bound <= tolerance
+    recent = walk.differences[-NOISE_DIFFERENCES:]
+    if not settled.all():
+        if not (settled | _noise(recent, tolerance)).all():
+            return None
+        outputs = np.where(settled, outputs, np.mean(walk.values[-NOISE_DIFFERENCES - 1 :], axis=0))
+    return _End(outputs, tolerance, recent)
 
 
-def _noise(walk: Walk, tolerance: Floats) -> NDArray[np.bool_]:
-    """Which outputs, (m,), have gone to and fro for a while, a little and without a trend."""
-    recent = np.stack(walk.differences[-NOISE_DIFFERENCES:])
+def _noise(recent: Sequence[Floats], tolerance: Floats) -> NDArray[np.bool_]:
+    """Which outputs, (m,), have gone to and fro in recent differences, a little and without a trend."""
     moved = np.abs(recent)
-    trendless = np.abs(recent.sum(axis=0)) <= 0.5 * moved.sum(axis=0)
+    trendless = np.abs(np.sum(recent, axis=0)) <= 0.5 * moved.sum(axis=0)
     small = moved.max(axis=0) <= NOISE_TOLERANCES * tolerance
     return np.asarray(trendless & small & (len(recent) == NOISE_DIFFERENCES))
 
@@ -186,7 +198,7 @@ def _confirmed(walk: Walk, end: _End, quantum_s: float | None) -> bool:
     span = walk.lengths[-1] / OFF_BEAT_OF_STEP
     for length in (span * GOLDEN, span * (1.0 - GOLDEN)):
         walk.go(length if quantum_s is None else quantum_s * max(1, round(length / quantum_s)))
-        if (np.abs(walk.values[-1] - end.outputs) > end.allowed).any():
+        if not end.is_at(walk.values[-1]):
             walk.rhythm = 0
             return False
     return True
@@ -207,7 +219,8 @@ def _unsettled(walk: Walk, nominal: Floats, settings: SettleSettings) -> str:
     rates = np.abs(recent[:, worst]) / walk.lengths[-len(recent) :]
     if (rates[1:] > rates[:-1]).all():
         return f"{text}; it grows faster and faster: {SMALLER_STEPS}, or the model is unstable"
-    slow = _judge(recent[-2], recent[-1], walk.lengths[-2], walk.lengths[-1]).time_constant_s[worst]
+    decay = _judge(recent[-2], recent[-1], walk.lengths[-2], walk.lengths[-1]).decay[worst]
     if walk.rhythm >= LAST_FEW and abs(recent[:, worst].sum()) == np.abs(recent[:, worst]).sum():
+        slow = -walk.lengths[-2] / math.log(decay) if decay > 0.0 else 0.0
         return f"{text}; it creeps (time constant about {slow:.2g} s): raise max_settle_s, or tolerance"
     return f"{text}; it goes to and fro: there may be no steady state here, or tolerance is below the solver's noise"

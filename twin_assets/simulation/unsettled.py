@@ -88,8 +88,6 @@ def drift(
     last = np.array(lengths[-LAST_FEW:])
     if len(last) < LAST_FEW or last.sum() < max_settle_s / DRIFT_SPAN_OF_MAX:
         return None
-    if (np.abs(differences[-1]) <= LEAST_TOLERANCES * tolerance).all():
-        return None
     recent = np.stack(differences[-LAST_FEW:])
     rates = recent / last[:, np.newaxis]
     mean = rates.mean(axis=0)
@@ -139,6 +137,8 @@ def cycle(
 
 def refuse_drift(walk: Walk, tolerance: Floats, max_settle_s: float) -> None:
     """Raise where an output moves at a constant rate; ``tolerance`` is absolute, (m,)."""
+    if walk.elapsed_s < max_settle_s / DRIFT_SPAN_OF_MAX:
+        return
     found = drift(walk.differences, walk.lengths, tolerance, max_settle_s)
     if found is not None:
         raise SettleError(
