@@ -94,12 +94,11 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
         plain = updated(prediction.prior, model, seen, prediction.coefficients)
         channels = int(used.sum())
         threshold, one = settings.gate(channels), settings.channel_gate(channels)
-        left = innovation.nis_without_each()
-        hidden = innovation.nis <= threshold and innovation.nis - left.min() > one
-        if innovation.nis <= threshold and not hidden:
+        needed = surplus(innovation, settings)
+        if needed <= 0.0:
             return Decision(expected, plain, innovation.nis, used, "ukf")
+        left, hidden = innovation.nis_without_each(), innovation.nis <= threshold
         if spent + 2 <= _LINEARIZATIONS:
-            needed = innovation.nis - (left.min() + one if hidden else threshold)
             task = _problem(prediction, model, seen, used)
             found = explain(task, plain, needed, threshold, _LINEARIZATIONS - spent)
             best, spent = found.best, spent + found.linearizations
@@ -108,8 +107,18 @@ def decide(prediction: Prediction, observation: Floats, settings: FilterSettings
                 if best.cost <= threshold and not (hidden and best.cost - left.min() > one):
                     posterior = updated(prediction.prior, best.model, seen, prediction.coefficients)
                     return Decision(expected, posterior, best.cost, used, "iterated")
-        used = _without(used, int(np.argmin(left)))
+        used = without(used, int(np.argmin(left)))
     return Decision(expected, prediction.prior, 0.0, used, "prediction")
+
+
+def surplus(innovation: Evidence, settings: FilterSettings) -> float:
+    """By how much an innovation exceeds what the first gate allows or, if it passes that, the second; 0 if neither."""
+    channels = innovation.residual.size
+    over = innovation.nis - settings.gate(channels)
+    if over > 0.0:
+        return float(over)
+    adds = innovation.nis - innovation.nis_without_each().min()
+    return max(0.0, float(adds - settings.channel_gate(channels)))
 
 
 def _problem(prediction: Prediction, model: Affine, seen: Floats, used: np.ndarray) -> Problem:
@@ -129,7 +138,7 @@ def _problem(prediction: Prediction, model: Affine, seen: Floats, used: np.ndarr
     )
 
 
-def _without(used: np.ndarray, place: int) -> np.ndarray:
+def without(used: np.ndarray, place: int) -> np.ndarray:
     """Drop the channel at a place among the used ones."""
     rest = used.copy()
     rest[np.flatnonzero(used)[place]] = False

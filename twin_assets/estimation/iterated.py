@@ -138,10 +138,9 @@ def explain(task: Problem, plain: Gaussian, needed: float, enough: float, linear
         enough: a cost that needs no second start.
         linearizations: budget, at least two; each takes n+1 model runs.
     """
-    along, line = np.outer(_AXIS, _axis(task)), np.outer(_LINE, _whitened_within_reach(task, plain))
-    starts = np.vstack([along, line])
-    costs = task.costs(starts)
-    if np.abs(task.affine_costs(starts) - costs).max() < _AFFINE * needed:
+    along, line = _starts(task, plain)
+    costs = task.costs(np.vstack([along, line]))
+    if _as_affine(task, np.vstack([along, line]), costs, needed):
         return Found(None, 0)
     costs_along, costs_on_line = np.split(costs, [len(along)])
     first = _descended(task, _best(along, costs_along), linearizations - linearizations // 3)
@@ -150,6 +149,21 @@ def explain(task: Problem, plain: Gaussian, needed: float, enough: float, linear
     second = _descended(task, _best(line, costs_on_line), linearizations - first.linearizations)
     better = min(first, second, key=lambda found: found.cost)
     return Found(better.best, first.linearizations + second.linearizations)
+
+
+def is_affine(task: Problem, plain: Gaussian, needed: float) -> bool:
+    """Whether the model is affine as far as a search would start, so that there is nothing to be found; ten runs."""
+    starts = np.vstack(_starts(task, plain))
+    return _as_affine(task, starts, task.costs(starts), needed)
+
+
+def _as_affine(task: Problem, starts: Floats, costs: Floats, needed: float) -> bool:
+    return bool(np.abs(task.affine_costs(starts) - costs).max() < _AFFINE * needed)
+
+
+def _starts(task: Problem, plain: Gaussian) -> tuple[Floats, Floats]:
+    """(a, n) whitened states along an axis, (l, n) on the line to the plain update."""
+    return np.outer(_AXIS, _axis(task)), np.outer(_LINE, _whitened_within_reach(task, plain))
 
 
 def _best(states: Floats, costs: Floats) -> Floats | None:

@@ -1,35 +1,32 @@
 """What earlier updates learnt of the model: slopes that are still right need no 2n+1 runs to be found again.
 
-Belongs here: an update from slopes that are known, by two or three model runs, and the checks that refuse it. The model
-is looked at where the update says that the coefficients are; the value there takes the place of what the slopes
-predicted, so that an error of theirs does not add up, and one coefficient a step has its slope measured anew, in turn.
-
-This is an iterated update with secant sensitivities (Broyden 1965, *A class of methods for solving nonlinear
-simultaneous equations*; Bell and Cathey 1993). Whatever the checks find too coarse is computed from all sigma points
-instead, and so is every surprising observation: neither a kink nor an outlier is judged by what was true before it.
+Belongs here: what is learnt, and when an update may rest on it; the update itself is in ``looks``. Whatever the checks
+find too coarse is computed from all sigma points instead, and so is every surprising observation, but for an outlier
+beside a model that ten runs show to be affine: a kink is not judged by what was true before it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twin_assets.estimation.affine import SMALLEST_SPREAD, Affine, inside
+from twin_assets.estimation.affine import Affine, cloud, inside
 from twin_assets.estimation.bounds import Coefficients, physical
-from twin_assets.estimation.gate import Prediction
-from twin_assets.estimation.gaussian import Gaussian, Linearized
+from twin_assets.estimation.gate import Prediction, surplus, without
+from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.iterated import Predict, Problem, is_affine
+from twin_assets.estimation.looks import BENT, WRONG, Task, bend, iterated, straight, turned
 from twin_assets.estimation.state import FilterSettings
-from twin_assets.estimation.update import Evidence, evidence, updated
+from twin_assets.estimation.update import Evidence, evidence
 from twin_assets.model import Floats
 
-# In standard deviations of the measurement noise: how wrong slopes may be where they took the update (that error is
-# then made good), and by how much the innovation may be mistaken for their sake. A tenth is lost in the noise.
-_WRONG, _EXTRAPOLATED = 0.3, 3.0
+# In standard deviations of the measurement noise: by how much the innovation may be mistaken for the slopes' sake. A
+# tenth is lost in the noise.
+_EXTRAPOLATED = 3.0
 # Slopes of other inputs are as good as they are near: this part of each input.
 _INPUTS_NEAR = 0.01
-# What is not affine was found over the width of what was believed then. Where it is more than this part of the noise,
-# it says nothing about what is believed so many times as well; and nothing at all about so many times as badly.
-_BENT, _WIDTHS = 0.3, 2.0
+# What is not affine was found over the width of what was believed then. It says nothing about what is believed so many
+# times as well, where it is more than BENT; and nothing at all about so many times as badly.
+_WIDTHS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +55,15 @@ class Reused:
     Attributes:
         posterior: of the n states.
         expected: whitened innovation of all m channels, NaN where missing.
-        nis: of the measured channels.
+        nis: of the used channels; where the model is bent, by the slopes of where the update ends.
+        used: (m,) bool.
         learnt: for the next update.
     """
 
     posterior: Gaussian
     expected: Evidence
     nis: float
+    used: np.ndarray
     learnt: Learnt
 
 
@@ -80,7 +79,7 @@ def reused_update(
     prior: Gaussian,
     observation: Floats,
     inputs: Floats,
-    predict: Callable[[Floats], Floats],
+    predict: Predict,
     coefficients: Coefficients,
     settings: FilterSettings,
     learnt: Learnt,
@@ -97,74 +96,62 @@ def reused_update(
         learnt: from the updates before.
     """
     believed = physical(prior, coefficients)
-    model = _looked(believed, inputs, predict, coefficients, learnt)
+    task = Task(prior, believed, observation, np.isfinite(observation), predict, coefficients)
+    model = _looked(task, inputs, learnt)
     if model is None:
         return None
-    used = np.isfinite(observation)
     whole = evidence(believed, model, observation)
-    innovation = whole if used.all() else evidence(believed, model.only(used), observation[used])
-    channels = int(used.sum())
-    hidden = innovation.nis - innovation.nis_without_each().min() > settings.channel_gate(channels)
-    if innovation.nis > settings.gate(channels) or hidden:
+    innovation = whole if task.used.all() else task.innovation(model)
+    if surplus(innovation, settings) > 0.0:
+        fewer = _without_outlier(task, model, innovation, settings)
+        if fewer is None:
+            return None
+        task, innovation = fewer
+    bent = bend(model.rest).max() > BENT
+    ended = (iterated if bent else straight)(task, model, learnt.turn, settings)
+    if ended is None:
         return None
-    plain = updated(prior, model.only(used), observation[used], coefficients)
-    verified = _verified(plain, model, predict, coefficients, learnt.turn)
-    if _too_wrong(verified, model, believed, learnt.turn):
-        return None
-    return Reused(
-        posterior=updated(prior, verified.only(used), observation[used], coefficients, about=plain),
-        expected=whole,
-        nis=innovation.nis,
-        learnt=replace(learnt, inputs=inputs, model=verified, turn=(learnt.turn + 1) % prior.mean.size),
-    )
+    after = replace(learnt, inputs=inputs, model=ended.model, turn=(learnt.turn + 1) % prior.mean.size)
+    return Reused(ended.posterior, whole, ended.nis, task.used, after)
 
 
-def _looked(
-    believed: Linearized,
-    inputs: Floats,
-    predict: Callable[[Floats], Floats],
-    coefficients: Coefficients,
-    learnt: Learnt,
-) -> Affine | None:
+def _looked(task: Task, inputs: Floats, learnt: Learnt) -> Affine | None:
     """The model about the prior: as it was seen, where that is near enough, else by a run; None if slopes are not."""
     if (np.abs(inputs - learnt.first_inputs) > _INPUTS_NEAR * np.abs(learnt.first_inputs)).any():
         return None
-    wider = np.sqrt(np.diag(believed.cov)) / learnt.width
-    bent = np.sqrt((learnt.model.rest**2).sum(axis=0)).max() > _BENT
+    wider = np.sqrt(np.diag(task.believed.cov)) / learnt.width
+    bent = bend(learnt.model.rest).max() > BENT
     if wider.max() > _WIDTHS or (bent and wider.min() < 1.0 / _WIDTHS):
         return None
-    center, same = inside(believed.mean, coefficients), np.array_equal(inputs, learnt.inputs)
-    expected = learnt.model.at(center)
+    same = np.array_equal(inputs, learnt.inputs)
+    expected = learnt.model.at(inside(task.believed.mean, task.coefficients))
     if same and np.abs(expected - learnt.model.value).max() <= _EXTRAPOLATED:
         return learnt.model
-    value = predict(center[np.newaxis])[0]
-    if np.isnan(value).any() or (same and np.abs(value - expected).max() > _WRONG):
+    here = task.look(task.believed, learnt.model)
+    if here is None or not same or np.abs(here.value - expected).max() <= WRONG:
+        return here
+    return turned(learnt.model, here)
+
+
+def _without_outlier(
+    task: Task, model: Affine, innovation: Evidence, settings: FilterSettings
+) -> tuple[Task, Evidence] | None:
+    """The update without the one channel that is wrong; None if it is not one, or coefficients may explain it."""
+    if innovation.residual.size < 2 or bend(model.rest).max() > BENT:  # noqa: PLR2004 - nothing would be left
         return None
-    return replace(learnt.model, center=center, value=value)
-
-
-def _verified(
-    plain: Gaussian, model: Affine, predict: Callable[[Floats], Floats], coefficients: Coefficients, turn: int
-) -> Affine:
-    """The model where the update ends, with one slope measured there."""
-    reached = physical(plain, coefficients)
-    center = inside(reached.mean, coefficients)
-    step = max(float(np.sqrt(reached.cov[turn, turn])), SMALLEST_SPREAD * float(coefficients.scale[turn]))
-    if center[turn] + step > coefficients.upper[turn]:
-        step = -step
-    moved = center.copy()
-    moved[turn] = max(center[turn] + step, coefficients.lower[turn])
-    outputs = predict(np.vstack([center, moved]))
-    slope = model.slope.copy()
-    slope[:, turn] = (outputs[1] - outputs[0]) / (moved[turn] - center[turn])
-    return Affine(center, outputs[0], slope, model.rest)
-
-
-def _too_wrong(verified: Affine, model: Affine, believed: Linearized, turn: int) -> bool:
-    """Whether the value where the update ended, or the slope measured there, is another than was relied upon.
-
-    Where the model could not be run there is nothing to rely upon.
-    """
-    value = np.abs(verified.value - model.at(verified.center)).max()
-    tilt = np.abs(verified.slope[:, turn] - model.slope[:, turn]).max() * np.sqrt(believed.cov[turn, turn])
-    return not bool(np.maximum(value, tilt) <= _WRONG)
+    fewer = replace(task, used=without(task.used, int(np.argmin(innovation.nis_without_each()))))
+    rest = fewer.innovation(model)
+    if surplus(rest, settings) > 0.0:
+        return None
+    points, used = cloud(task.believed, task.coefficients).points, task.used
+    problem = Problem(
+        prior=task.prior,
+        points=points,
+        outputs=(model.value + (points - model.center) @ model.slope.T)[:, used],
+        model=model.only(used),
+        observation=task.observation[used],
+        predict=lambda values: task.predict(values)[:, used],
+        coefficients=task.coefficients,
+    )
+    affine = is_affine(problem, task.posterior(model), surplus(innovation, settings))
+    return (fewer, rest) if affine else None

@@ -41,7 +41,7 @@ from twin_assets.stages.ukf_rows import Row, after_failures, believed_noise, rec
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
-ALGORITHM = "5"
+ALGORITHM = "6"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
 BLOCK = 36

@@ -1,0 +1,167 @@
+"""An update by few looks at the model, from slopes that are known.
+
+The model is looked at where the update says that the coefficients are; the value there takes the place of what the
+slopes predicted, so that an error of theirs does not add up, and one coefficient a step has its slope measured anew, in
+turn.
+
+Where the model is bent within the width of what is believed (a roller that slips), the update is iterated (Bell and
+Cathey 1993): every look corrects the slopes by what it saw (secants: Broyden 1965, *A class of methods for solving
+nonlinear simultaneous equations*) until one finds what they said. What is not affine over the width of the prior is
+then no noise of the update, for its slopes are those of where it ends; and it is the innovation from there that has to
+pass the gate.
+
+Belongs here: the looks, and the checks that refuse what they show. None says that it takes all sigma points.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from twin_assets.estimation.affine import SMALLEST_SPREAD, Affine, inside
+from twin_assets.estimation.bounds import Coefficients, physical
+from twin_assets.estimation.gate import surplus
+from twin_assets.estimation.gaussian import Gaussian, Linearized
+from twin_assets.estimation.iterated import Predict
+from twin_assets.estimation.state import FilterSettings
+from twin_assets.estimation.update import Evidence, evidence, updated
+from twin_assets.model import Floats
+
+WRONG = 0.3
+"""Standard deviations of the measurement noise: how wrong slopes may be where they took an update; it is made good."""
+
+BENT = 0.3
+"""The same of what is not affine: more of it takes an iterated update."""
+
+# Looks of an iterated update. Each has to find an error less than so much of the last one's, and what a secant takes
+# off a slope, or adds to it, may not be more than this part of it.
+_LOOKS, _SHRINKS, _TURNS = 6, 0.5, 0.5
+# Errors of less than this, in standard deviations of the noise, say nothing about a slope.
+_SEEN = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """An update.
+
+    Attributes:
+        prior: of the n states.
+        believed: moments of the coefficients.
+        observation: (m,) whitened.
+        used: (m,) bool.
+        predict: whitened outputs (k, m) of coefficients (k, n).
+        coefficients: bounds.
+    """
+
+    prior: Gaussian
+    believed: Linearized
+    observation: Floats
+    used: np.ndarray
+    predict: Predict
+    coefficients: Coefficients
+
+    def innovation(self, model: Affine) -> Evidence:
+        """Of the used channels."""
+        return evidence(self.believed, model.only(self.used), self.observation[self.used])
+
+    def posterior(self, model: Affine, about: Gaussian | None = None) -> Gaussian:
+        """Of the states; ``about``: where it is expected."""
+        return updated(self.prior, model.only(self.used), self.observation[self.used], self.coefficients, about)
+
+    def look(self, believed: Linearized, model: Affine, *columns: int) -> Affine | None:
+        """A model where coefficients are believed to be, with some of its slopes measured there; None if it fails."""
+        std = np.sqrt(np.diag(believed.cov))
+        center = inside(believed.mean, self.coefficients)
+        points = np.tile(center, (1 + len(columns), 1))
+        for point, column in zip(points[1:], columns, strict=True):
+            step = max(float(std[column]), SMALLEST_SPREAD * float(self.coefficients.scale[column]))
+            if center[column] + step > self.coefficients.upper[column]:
+                step = -step
+            point[column] = max(center[column] + step, self.coefficients.lower[column])
+        outputs = self.predict(points)
+        if np.isnan(outputs).any():
+            return None
+        slope = model.slope.copy()
+        for point, output, column in zip(points[1:], outputs[1:], columns, strict=True):
+            slope[:, column] = (output - outputs[0]) / (point[column] - center[column])
+        return Affine(center, outputs[0], slope, model.rest)
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Where an update ended: its posterior, the NIS, and the model there."""
+
+    posterior: Gaussian
+    nis: float
+    model: Affine
+
+
+def straight(task: Task, model: Affine, turn: int, settings: FilterSettings) -> Ended | None:
+    """The update where the model is affine over the width of what is believed, as it proves to be where it ends."""
+    plain = task.posterior(model)
+    there = task.look(physical(plain, task.coefficients), model, turn)
+    if there is None:
+        return None
+    tilt = np.abs(there.slope[:, turn] - model.slope[:, turn]).max() * np.sqrt(task.believed.cov[turn, turn])
+    if tilt > WRONG:
+        return None
+    if np.abs(there.value - model.at(there.center)).max() <= WRONG:
+        return Ended(task.posterior(there, about=plain), task.innovation(model).nis, there)
+    better = turned(model, there)
+    return None if better is None else iterated(task, better, turn, settings)
+
+
+def iterated(task: Task, model: Affine, turn: int, settings: FilterSettings) -> Ended | None:
+    """The update where it is not: by secants until a look finds what they said, and slopes that are measured there."""
+    rest = model.rest
+    found = _found(task, replace(model, rest=np.zeros((0, model.value.size))))
+    if found is None:
+        return None
+    plain, model, at_once = found
+    there, bent = physical(plain, task.coefficients), int(np.argmax(bend(rest)))
+    steepest = int(np.argmax(np.abs(model.slope[bent]) * np.sqrt(np.diag(task.believed.cov))))
+    measured = task.look(there, model, steepest, turn)
+    if measured is None:
+        return None
+    tilt = np.abs(measured.slope[:, turn] - model.slope[:, turn]).max() * np.sqrt(there.cov[turn, turn])
+    innovation = task.innovation(measured)
+    if tilt > WRONG or surplus(innovation, settings) > 0.0:
+        return None
+    # Half of what was not met this time is not expected the next time.
+    after = replace(measured, rest=rest / 2.0 if at_once else rest)
+    return Ended(task.posterior(measured, plain), innovation.nis, after)
+
+
+def _found(task: Task, model: Affine) -> tuple[Gaussian, Affine, bool] | None:
+    """The posterior and the model that predicts what is seen there; whether it did so at the first look."""
+    plain, last = None, np.inf
+    for looks in range(_LOOKS):
+        plain = task.posterior(model, plain)
+        seen = task.look(physical(plain, task.coefficients), model)
+        error = np.inf if seen is None else float(np.abs(seen.value - model.at(seen.center)).max())
+        if seen is None or error > _SHRINKS * last:
+            break
+        if error <= WRONG:
+            return plain, model, looks == 0
+        better, last = turned(model, seen), error
+        if better is None:
+            break
+        model = better
+    return None
+
+
+def turned(model: Affine, seen: Affine) -> Affine | None:
+    """A model where it was seen, its slopes such that they would have predicted that; None if they are too wrong.
+
+    What bends an output scales all its slopes alike, where it is a function of one sum of the coefficients.
+    """
+    predicted, found = model.slope @ (seen.center - model.center), seen.value - model.value
+    wrong = np.abs(found - predicted) > _SEEN
+    if (np.abs(found - predicted)[wrong] > _TURNS * np.abs(predicted[wrong])).any():
+        return None
+    ratio = np.divide(found, predicted, out=np.ones_like(found), where=wrong)
+    return replace(seen, slope=model.slope * ratio[:, np.newaxis])
+
+
+def bend(rest: Floats) -> Floats:
+    """(m,) standard deviations of what is not affine."""
+    return np.asarray(np.sqrt((rest**2).sum(axis=0)), dtype=np.float64)
