@@ -1,8 +1,8 @@
 """An update by few looks at the model, from slopes that are known.
 
 The model is looked at where the update says that the coefficients are; the value there takes the place of what the
-slopes predicted, so that an error of theirs does not add up, and one coefficient a step has its slope measured anew, in
-turn.
+slopes predicted, so that an error of theirs does not add up; every other time one coefficient has its slope measured
+anew, in turn.
 
 Where the model is bent within the width of what is believed (a roller that slips), the update is iterated (Bell and
 Cathey 1993): every look corrects the slopes by what it saw (secants: Broyden 1965, *A class of methods for solving
@@ -31,6 +31,9 @@ WRONG = 0.3
 
 BENT = 0.3
 """The same of what is not affine: more of it takes an iterated update."""
+
+EVERY = 2
+"""One update of so many measures a slope."""
 
 # Looks of an iterated update. Each has to find an error less than so much of the last one's, and what a secant takes
 # off a slope, or adds to it, may not be more than this part of it.
@@ -96,70 +99,113 @@ class Ended:
 
 
 def straight(task: Task, model: Affine, turn: int, settings: FilterSettings) -> Ended | None:
-    """The update where the model is affine over the width of what is believed, as it proves to be where it ends."""
-    plain = task.posterior(model)
-    there = task.look(physical(plain, task.coefficients), model, turn)
+    """The update where the model is affine over the width of what is believed, as it proves to be where it ends.
+
+    One update of two measures a slope there: that of coefficient ``turn`` / 2.
+    """
+    plain, columns = task.posterior(model), _due(turn)
+    there = task.look(physical(plain, task.coefficients), model, *columns)
     if there is None:
         return None
-    tilt = np.abs(there.slope[:, turn] - model.slope[:, turn]).max() * np.sqrt(task.believed.cov[turn, turn])
-    if tilt > WRONG:
-        return None
-    if np.abs(there.value - model.at(there.center)).max() <= WRONG:
-        return Ended(task.posterior(there, about=plain), task.innovation(model).nis, there)
-    better = turned(model, there)
-    return None if better is None else iterated(task, better, turn, settings)
+    off = float(np.abs(there.value - model.at(there.center)).max())
+    if off <= WRONG and _tilt(there, model, columns, task.believed) <= WRONG:
+        better = off > _SEEN or columns
+        return Ended(task.posterior(there, plain) if better else plain, task.innovation(model).nis, there)
+    turn_to = turned(model, there, columns)
+    return None if turn_to is None else iterated(task, turn_to.model, turn, settings)
 
 
 def iterated(task: Task, model: Affine, turn: int, settings: FilterSettings) -> Ended | None:
     """The update where it is not: by secants until a look finds what they said, and slopes that are measured there."""
-    rest = model.rest
-    found = _found(task, replace(model, rest=np.zeros((0, model.value.size))))
+    bent, columns = int(np.argmax(bend(model.rest))), _due(turn)
+    steepest = int(np.argmax(np.abs(model.slope[bent]) * np.sqrt(np.diag(task.believed.cov))))
+    found = _found(task, replace(model, rest=np.zeros((0, model.value.size))), (steepest, *columns))
     if found is None:
         return None
-    plain, model, at_once = found
-    there, bent = physical(plain, task.coefficients), int(np.argmax(bend(rest)))
-    steepest = int(np.argmax(np.abs(model.slope[bent]) * np.sqrt(np.diag(task.believed.cov))))
-    measured = task.look(there, model, steepest, turn)
-    if measured is None:
-        return None
-    tilt = np.abs(measured.slope[:, turn] - model.slope[:, turn]).max() * np.sqrt(there.cov[turn, turn])
-    innovation = task.innovation(measured)
-    if tilt > WRONG or surplus(innovation, settings) > 0.0:
+    innovation = task.innovation(found.model)
+    there = physical(found.plain, task.coefficients)
+    if _tilt(found.model, found.said, columns, there) > WRONG or surplus(innovation, settings) > 0.0:
         return None
     # Half of what was not met this time is not expected the next time.
-    after = replace(measured, rest=rest / 2.0 if at_once else rest)
-    return Ended(task.posterior(measured, plain), innovation.nis, after)
+    after = replace(found.model, rest=model.rest / 2.0 if found.at_once else model.rest)
+    return Ended(task.posterior(found.model, found.plain), innovation.nis, after)
 
 
-def _found(task: Task, model: Affine) -> tuple[Gaussian, Affine, bool] | None:
-    """The posterior and the model that predicts what is seen there; whether it did so at the first look."""
-    plain, last = None, np.inf
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Where secants lead.
+
+    Attributes:
+        plain: the posterior by the model that predicted what was seen there.
+        said: that model.
+        model: the same with what was seen, slopes included.
+        at_once: no secant was needed.
+    """
+
+    plain: Gaussian
+    said: Affine
+    model: Affine
+    at_once: bool
+
+
+def _found(task: Task, model: Affine, columns: tuple[int, ...]) -> _Found | None:
+    """Looks that follow each other until the model, corrected by all before, predicts what the next one finds."""
+    plain, error, expected = None, np.inf, np.inf
     for looks in range(_LOOKS):
         plain = task.posterior(model, plain)
-        seen = task.look(physical(plain, task.coefficients), model)
-        error = np.inf if seen is None else float(np.abs(seen.value - model.at(seen.center)).max())
-        if seen is None or error > _SHRINKS * last:
+        there = physical(plain, task.coefficients)
+        # The slopes are measured by the look that is expected to be the last one.
+        seen = task.look(there, model, *(columns if expected <= WRONG else ()))
+        before, error = error, np.inf if seen is None else float(np.abs(seen.value - model.at(seen.center)).max())
+        if seen is None or error > _SHRINKS * before:
             break
         if error <= WRONG:
-            return plain, model, looks == 0
-        better, last = turned(model, seen), error
-        if better is None:
+            measured = seen if expected <= WRONG else task.look(there, model, *columns)
+            return None if measured is None else _Found(plain, model, measured, looks == 0)
+        turn = turned(model, seen, columns if expected <= WRONG else ())
+        if turn is None:
             break
-        model = better
+        model, expected = turn.model, turn.part * error
     return None
 
 
-def turned(model: Affine, seen: Affine) -> Affine | None:
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A model with other slopes, and the largest part by which one changed."""
+
+    model: Affine
+    part: float
+
+
+def turned(model: Affine, seen: Affine, measured: tuple[int, ...] = ()) -> Turn | None:
     """A model where it was seen, its slopes such that they would have predicted that; None if they are too wrong.
 
-    What bends an output scales all its slopes alike, where it is a function of one sum of the coefficients.
+    What bends an output scales all its slopes alike, where it is a function of one sum of the coefficients. Columns
+    that were measured are left as they are.
     """
     predicted, found = model.slope @ (seen.center - model.center), seen.value - model.value
     wrong = np.abs(found - predicted) > _SEEN
-    if (np.abs(found - predicted)[wrong] > _TURNS * np.abs(predicted[wrong])).any():
+    ratio = np.divide(found, predicted, out=np.full_like(found, np.inf), where=predicted != 0.0)
+    ratio = np.where(wrong, ratio, 1.0)
+    part = float(np.abs(ratio - 1.0).max())
+    if part > _TURNS:
         return None
-    ratio = np.divide(found, predicted, out=np.ones_like(found), where=wrong)
-    return replace(seen, slope=model.slope * ratio[:, np.newaxis])
+    slope = model.slope * ratio[:, np.newaxis]
+    slope[:, list(measured)] = seen.slope[:, list(measured)]
+    return Turn(replace(seen, slope=slope), part)
+
+
+def _due(turn: int) -> tuple[int, ...]:
+    """The coefficient whose slope is measured, if this update measures one."""
+    return () if turn % EVERY else (turn // EVERY,)
+
+
+def _tilt(seen: Affine, said: Affine, columns: tuple[int, ...], over: Linearized) -> float:
+    """By how much outputs change, over what is believed, for the slopes that were measured to be others than said."""
+    if not columns:
+        return 0.0
+    wrong = np.abs(seen.slope - said.slope)[:, columns].max(axis=0)
+    return float((wrong * np.sqrt(np.diag(over.cov))[list(columns)]).max())
 
 
 def bend(rest: Floats) -> Floats:

@@ -14,7 +14,7 @@ from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.gate import Prediction, surplus, without
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.iterated import Predict, Problem, is_affine
-from twin_assets.estimation.looks import BENT, WRONG, Task, bend, iterated, straight, turned
+from twin_assets.estimation.looks import BENT, EVERY, WRONG, Task, bend, iterated, straight, turned
 from twin_assets.estimation.state import FilterSettings
 from twin_assets.estimation.update import Evidence, evidence
 from twin_assets.model import Floats
@@ -38,7 +38,7 @@ class Learnt:
         first_inputs: (p,) under which all slopes were found.
         width: (n,) standard deviations of the coefficients over which they were found.
         model: affine about where it was run last.
-        turn: the coefficient whose slope is measured next.
+        turn: updates since the full set, modulo EVERY times n: whose slope is measured when.
     """
 
     inputs: Floats
@@ -111,7 +111,7 @@ def reused_update(
     ended = (iterated if bent else straight)(task, model, learnt.turn, settings)
     if ended is None:
         return None
-    after = replace(learnt, inputs=inputs, model=ended.model, turn=(learnt.turn + 1) % prior.mean.size)
+    after = replace(learnt, inputs=inputs, model=ended.model, turn=(learnt.turn + 1) % (EVERY * prior.mean.size))
     return Reused(ended.posterior, whole, ended.nis, task.used, after)
 
 
@@ -125,12 +125,13 @@ def _looked(task: Task, inputs: Floats, learnt: Learnt) -> Affine | None:
         return None
     same = np.array_equal(inputs, learnt.inputs)
     expected = learnt.model.at(inside(task.believed.mean, task.coefficients))
-    if same and np.abs(expected - learnt.model.value).max() <= _EXTRAPOLATED:
+    if same and (bent or np.abs(expected - learnt.model.value).max() <= _EXTRAPOLATED):
         return learnt.model
     here = task.look(task.believed, learnt.model)
     if here is None or not same or np.abs(here.value - expected).max() <= WRONG:
         return here
-    return turned(learnt.model, here)
+    turn = turned(learnt.model, here)
+    return None if turn is None else turn.model
 
 
 def _without_outlier(
