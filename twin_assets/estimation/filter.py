@@ -160,7 +160,7 @@ def _step(
     runs = Runs(model, inputs, settings.noise_std)
     seen = np.where(measured, observation / settings.noise_std, np.nan)
     if settings.reuse and state.learnt is not None:
-        quick = reused_update(before, seen, inputs, runs, coefficients, settings, state.learnt)
+        quick = reused_update(state.posterior, before, seen, inputs, runs, coefficients, settings, state.learnt)
         if quick is not None:
             return _reused(time_ns, quick, measured, runs, settings), quick.expected
     prediction = _predicted(before, runs, coefficients)

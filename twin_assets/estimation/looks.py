@@ -47,6 +47,7 @@ class Task:
     """An update.
 
     Attributes:
+        last: of the n states, after the observation before.
         prior: of the n states.
         believed: moments of the coefficients.
         observation: (m,) whitened.
@@ -55,6 +56,7 @@ class Task:
         coefficients: bounds.
     """
 
+    last: Gaussian
     prior: Gaussian
     believed: Linearized
     observation: Floats
@@ -98,19 +100,19 @@ class Ended:
     model: Affine
 
 
-def straight(task: Task, model: Affine, turn: int, settings: FilterSettings) -> Ended | None:
+def straight(task: Task, model: Affine, turn: int, settings: FilterSettings, nis: float) -> Ended | None:
     """The update where the model is affine over the width of what is believed, as it proves to be where it ends.
 
-    One update of two measures a slope there: that of coefficient ``turn`` / 2.
+    One update of two measures a slope there: that of coefficient ``turn`` / 2. ``nis``: of the innovation.
     """
-    plain, columns = task.posterior(model), _due(turn)
+    plain, columns = task.posterior(model, task.last), _due(turn)
     there = task.look(physical(plain, task.coefficients), model, *columns)
     if there is None:
         return None
     off = float(np.abs(there.value - model.at(there.center)).max())
     if off <= WRONG and _tilt(there, model, columns, task.believed) <= WRONG:
         better = off > _SEEN or columns
-        return Ended(task.posterior(there, plain) if better else plain, task.innovation(model).nis, there)
+        return Ended(task.posterior(there, plain) if better else plain, nis, there)
     turn_to = turned(model, there, columns)
     return None if turn_to is None else iterated(task, turn_to.model, turn, settings)
 

@@ -76,6 +76,7 @@ def learnt_from(prediction: Prediction, inputs: Floats) -> Learnt:
 
 
 def reused_update(
+    last: Gaussian,
     prior: Gaussian,
     observation: Floats,
     inputs: Floats,
@@ -87,6 +88,7 @@ def reused_update(
     """The update, or None where it takes all sigma points.
 
     Args:
+        last: posterior of the n states after the observation before: about where the next one is expected.
         prior: of the n states.
         observation: (m,) whitened, NaN where missing, at least one measured.
         inputs: (p,) operating conditions.
@@ -96,7 +98,7 @@ def reused_update(
         learnt: from the updates before.
     """
     believed = physical(prior, coefficients)
-    task = Task(prior, believed, observation, np.isfinite(observation), predict, coefficients)
+    task = Task(last, prior, believed, observation, np.isfinite(observation), predict, coefficients)
     model = _looked(task, inputs, learnt)
     if model is None:
         return None
@@ -107,8 +109,10 @@ def reused_update(
         if fewer is None:
             return None
         task, innovation = fewer
-    bent = bend(model.rest).max() > BENT
-    ended = (iterated if bent else straight)(task, model, learnt.turn, settings)
+    if bend(model.rest).max() > BENT:
+        ended = iterated(task, model, learnt.turn, settings)
+    else:
+        ended = straight(task, model, learnt.turn, settings, innovation.nis)
     if ended is None:
         return None
     after = replace(learnt, inputs=inputs, model=ended.model, turn=(learnt.turn + 1) % (EVERY * prior.mean.size))

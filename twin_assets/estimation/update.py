@@ -46,7 +46,7 @@ class Evidence:
         """(m, m) root^-1."""
         return np.asarray(np.linalg.solve(self.root, _eye(self.residual.size)), dtype=np.float64)
 
-    @property
+    @cached_property
     def nis(self) -> float:
         """Normalised innovation squared: chi-square with m degrees of freedom when the filter is right."""
         white = self._inverse @ self.residual
