@@ -186,12 +186,14 @@ def turned(model: Affine, seen: Affine, measured: tuple[int, ...] = ()) -> Turn 
     that were measured are left as they are.
     """
     predicted, found = model.slope @ (seen.center - model.center), seen.value - model.value
-    wrong = np.abs(found - predicted) > _SEEN
+    off = np.abs(found - predicted)
     ratio = np.divide(found, predicted, out=np.full_like(found, np.inf), where=predicted != 0.0)
-    ratio = np.where(wrong, ratio, 1.0)
-    part = float(np.abs(ratio - 1.0).max())
-    if part > _TURNS:
+    too_far = np.abs(ratio - 1.0) > _TURNS
+    if (too_far & (off > WRONG)).any():
         return None
+    # Small errors of what hardly moved say nothing about a slope.
+    ratio = np.where((off > _SEEN) & ~too_far, ratio, 1.0)
+    part = float(np.abs(ratio - 1.0).max())
     slope = model.slope * ratio[:, np.newaxis]
     slope[:, list(measured)] = seen.slope[:, list(measured)]
     return Turn(replace(seen, slope=slope), part)
