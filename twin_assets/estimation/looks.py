@@ -109,24 +109,28 @@ def straight(task: Task, model: Affine, turn: int, settings: FilterSettings, nis
     there = task.look(physical(plain, task.coefficients), model, *columns)
     if there is None:
         return None
-    off = float(np.abs(there.value - model.at(there.center)).max())
+    error = np.abs(there.value - model.at(there.center))
+    off = float(error.max())
     if off <= WRONG and _tilt(there, model, columns, task.believed) <= WRONG:
         better = off > _SEEN or columns
         return Ended(task.posterior(there, plain) if better else plain, nis, there)
     turn_to = turned(model, there, columns)
-    return None if turn_to is None else iterated(task, turn_to.model, turn, settings)
+    return None if turn_to is None else iterated(task, turn_to.model, int(np.argmax(error)), turn, settings)
 
 
-def iterated(task: Task, model: Affine, turn: int, settings: FilterSettings) -> Ended | None:
-    """The update where it is not: by secants until a look finds what they said, and slopes that are measured there."""
-    bent, columns = int(np.argmax(bend(model.rest))), _due(turn)
+def iterated(task: Task, model: Affine, bent: int, turn: int, settings: FilterSettings) -> Ended | None:
+    """The update where it is not: by secants until a look finds what they said, and slopes that are measured there.
+
+    That of the coefficient which moves output ``bent`` most, and those that are due.
+    """
     steepest = int(np.argmax(np.abs(model.slope[bent]) * np.sqrt(np.diag(task.believed.cov))))
-    found = _found(task, replace(model, rest=np.zeros((0, model.value.size))), (steepest, *columns))
+    others = tuple(column for column in _due(turn) if column != steepest)
+    found = _found(task, replace(model, rest=np.zeros((0, model.value.size))), (steepest, *others))
     if found is None:
         return None
     innovation = task.innovation(found.model)
     there = physical(found.plain, task.coefficients)
-    if _tilt(found.model, found.said, columns, there) > WRONG or surplus(innovation, settings) > 0.0:
+    if _tilt(found.model, found.said, others, there) > WRONG or surplus(innovation, settings) > 0.0:
         return None
     # Half of what was not met this time is not expected the next time.
     after = replace(found.model, rest=model.rest / 2.0 if found.at_once else model.rest)

@@ -109,8 +109,9 @@ def reused_update(
         if fewer is None:
             return None
         task, innovation = fewer
-    if bend(model.rest).max() > BENT:
-        ended = iterated(task, model, learnt.turn, settings)
+    bent = bend(model.rest)
+    if bent.max() > BENT:
+        ended = iterated(task, model, int(np.argmax(bent)), learnt.turn, settings)
     else:
         ended = straight(task, model, learnt.turn, settings, innovation.nis)
     if ended is None:
