@@ -6,7 +6,7 @@
 import argparse
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 
 import numpy as np
@@ -92,16 +92,17 @@ def _range(coverage: Floats) -> str:
     return f"{coverage.min():.1%} … {coverage.max():.1%}"
 
 
-def _played(place: int, seed: int) -> Run:
-    return play(PLANTS[place], seed)
+def _played(place: int, reuse: bool, seed: int) -> Run:
+    return play(PLANTS[place], seed, reuse=reuse)
 
 
 def plant_rows(seeds: int) -> Iterable[Sequence[str]]:
     """All plants, their seeds spread over the cores."""
     with ProcessPoolExecutor(usable_cores()) as pool:
-        for place, plant in enumerate(PLANTS):
-            runs = tuple(pool.map(_played, repeat(place), range(seeds), chunksize=10))
-            yield plant_row(plant, Consistency(len(plant.coefficients.names), runs))
+        for (place, plant), reuse in product(enumerate(PLANTS), (False, True)):
+            runs = tuple(pool.map(_played, repeat(place), repeat(reuse), range(seeds), chunksize=10))
+            title, *row = plant_row(plant, Consistency(len(plant.coefficients.names), runs))
+            yield f"{title}, slopes reused" if reuse else title, *row
 
 
 def report(seeds: int) -> Iterable[str]:

@@ -166,15 +166,15 @@ def walk(plant: Plant, rng: np.random.Generator) -> Floats:
     return np.array(truth)
 
 
-def play(plant: Plant, seed: int, *, noise_given: bool = True) -> Run:
-    """One life of the plant, filtered."""
+def play(plant: Plant, seed: int, *, noise_given: bool = True, reuse: bool = False) -> Run:
+    """One life of the plant, filtered by all sigma points or by slopes that are reused."""
     rng = np.random.default_rng(seed)
     truth = walk(plant, rng)
     m = plant.noise_std.size
     outputs = plant.model.evaluate(truth, _NO_INPUTS)
     observations = outputs[:, :m] + plant.noise_std * rng.normal(size=(plant.steps, m))
     observations[rng.random(observations.shape) < plant.missing] = np.nan
-    settings = FilterSettings(plant.noise_std if noise_given else np.full(m, np.nan), _GATE)
+    settings = FilterSettings(plant.noise_std if noise_given else np.full(m, np.nan), _GATE, reuse=reuse)
     state, steps, said = prior(plant.coefficients), [], []
     for k, observation in enumerate(observations):
         step = filter_step(state, k * HOUR_NS, observation, _NO_INPUTS, plant.model, plant.coefficients, settings)
