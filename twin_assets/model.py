@@ -6,7 +6,7 @@ Belongs here: the Protocols, what is said of failed evaluations, how operating c
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -161,6 +161,19 @@ class TolerantModel(Protocol):
         ...
 
 
+@runtime_checkable
+class RowwiseModel(Protocol):
+    """A predictive model whose rows may each have operating conditions of their own, in one batch."""
+
+    def attempt_each(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """As ``TolerantModel.attempt``, but row i under inputs[i], for inputs (k, p).
+
+        Raises:
+            EvaluationError: as ``TolerantModel.attempt``.
+        """
+        ...
+
+
 def attempt(model: PredictiveModel, coefficients: Floats, inputs: Floats) -> Attempt:
     """What a model can say to a batch; one that cannot be asked for less says all or raises.
 
@@ -170,3 +183,25 @@ def attempt(model: PredictiveModel, coefficients: Floats, inputs: Floats) -> Att
     if isinstance(model, TolerantModel):
         return model.attempt(coefficients, inputs)
     return Attempt(model.evaluate(coefficients, inputs))
+
+
+def attempt_each(model: PredictiveModel, coefficients: Floats, inputs: Floats) -> Attempt:
+    """What a model can say to rows that have inputs (k, p) of their own.
+
+    Where it cannot be asked for them in one batch, there is one for each operating condition.
+
+    Raises:
+        EvaluationError: as ``attempt``.
+    """
+    if (inputs == inputs[0]).all():
+        return attempt(model, coefficients, inputs[0])
+    if isinstance(model, RowwiseModel):
+        return model.attempt_each(coefficients, inputs)
+    _, group = np.unique(inputs, axis=0, return_inverse=True)
+    outputs, failures = np.full((len(coefficients), len(model.outputs)), np.nan), dict[int, FailedRow]()
+    for number in np.unique(group).tolist():
+        rows = np.flatnonzero(group == number)
+        found = attempt(model, coefficients[rows], inputs[rows[0]])
+        outputs[rows] = found.outputs
+        failures |= {int(rows[each.row]): replace(each, row=int(rows[each.row])) for each in found.failures}
+    return Attempt(outputs, tuple(failures[row] for row in sorted(failures)))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from twin_assets.errors import TwinError
-from twin_assets.model import Attempt, Floats, InputPath, PredictiveModel, TransientModel, attempt
+from twin_assets.model import Attempt, Floats, InputPath, PredictiveModel, TransientModel, attempt, attempt_each
 from twin_assets.simulation import FmuReplacedError, fmu_sha256
 from twin_assets.spec_file import Twin
 
@@ -84,6 +84,14 @@ class LazyModel:
             FmuReplacedError: if the FMU was replaced since the run first asked for it.
         """
         return attempt(self._opened, coefficients, inputs)
+
+    def attempt_each(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """See RowwiseModel.
+
+        Raises:
+            FmuReplacedError: as ``evaluate``.
+        """
+        return attempt_each(self._opened, coefficients, inputs)
 
     def follow(self, coefficients: Floats, path: InputPath) -> Floats:
         """See TransientModel.

@@ -26,7 +26,6 @@ from twin_assets.estimation.bounds import to_physical, to_state
 from twin_assets.model import Floats
 
 HOUR_NS = 3_600_000_000_000
-_NO_INPUTS = np.empty(0)
 # Outliers are not the subject; a good observation is refused once in a billion.
 _GATE = 1e-9
 
@@ -142,9 +141,11 @@ def _bounds(dof: int, part: float) -> tuple[float, float]:
     return float(chdtri(dof, (1.0 + part) / 2.0) / dof), float(chdtri(dof, (1.0 - part) / 2.0) / dof)
 
 
-def consistency(plant: Plant, seeds: Iterable[int], *, noise_given: bool = True) -> Consistency:
-    """Play all seeds, with the measurements' noise given or to be estimated."""
-    runs = tuple(play(plant, seed, noise_given=noise_given) for seed in seeds)
+def consistency(
+    plant: Plant, seeds: Iterable[int], *, noise_given: bool = True, errors_known: bool = True
+) -> Consistency:
+    """Play all seeds, with the measurements' noise given or to be estimated, the inputs' errors known or ignored."""
+    runs = tuple(play(plant, seed, noise_given=noise_given, errors_known=errors_known) for seed in seeds)
     return Consistency(len(plant.coefficients.names), runs)
 
 
@@ -166,21 +167,31 @@ def walk(plant: Plant, rng: np.random.Generator) -> Floats:
     return np.array(truth)
 
 
-def play(plant: Plant, seed: int, *, noise_given: bool = True, reuse: bool = False) -> Run:
-    """One life of the plant, filtered by all sigma points or by slopes that are reused."""
+def play(
+    plant: Plant, seed: int, *, noise_given: bool = True, errors_known: bool = True, reuse: bool = False
+) -> Run:
+    """One life of the plant, filtered by all sigma points or by slopes that are reused.
+
+    Errors of its inputs are known by their standard deviation, or ignored.
+    """
     rng = np.random.default_rng(seed)
     truth = walk(plant, rng)
     m = plant.noise_std.size
-    outputs = plant.model.evaluate(truth, _NO_INPUTS)
+    inputs = plant.inputs()
+    outputs = np.vstack([plant.model.evaluate(*each) for each in zip(truth[:, np.newaxis], inputs, strict=True)])
     observations = outputs[:, :m] + plant.noise_std * rng.normal(size=(plant.steps, m))
     observations[rng.random(observations.shape) < plant.missing] = np.nan
-    settings = FilterSettings(plant.noise_std if noise_given else np.full(m, np.nan), _GATE, reuse=reuse)
+    seen = inputs + plant.input_std * rng.normal(size=inputs.shape)
+    errors = plant.input_std if errors_known else None
+    noise_std = plant.noise_std if noise_given else np.full(m, np.nan)
+    settings = FilterSettings(noise_std, _GATE, reuse=reuse, input_std=errors)
     state, steps, said = prior(plant.coefficients), [], []
-    for k, observation in enumerate(observations):
-        step = filter_step(state, k * HOUR_NS, observation, _NO_INPUTS, plant.model, plant.coefficients, settings)
+    for k, (observation, condition) in enumerate(zip(observations, seen, strict=True)):
+        step = filter_step(state, k * HOUR_NS, observation, condition, plant.model, plant.coefficients, settings)
         state = step.state
         steps.append(step)
-        said.append(predict_outputs(state.posterior, _NO_INPUTS, plant.model, plant.coefficients))
+        believed = step.joint or step.posterior
+        said.append(predict_outputs(believed, condition, plant.model, plant.coefficients, errors))
     known = [step.posterior for step in steps]
     later = smoothed([step.time_ns for step in steps], known, plant.coefficients)
     return Run(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from oracles.consistency import played
-from oracles.plants import AT_A_BOUND, BETWEEN_BOUNDS, CRAWLING, LINEAR, SATURATING, Plant
+from oracles.consistency import consistency, played
+from oracles.plants import AT_A_BOUND, BETWEEN_BOUNDS, CRAWLING, LINEAR, NOISY_INPUTS, SATURATING, Plant
 from twin_assets.estimation import (
     Coefficients,
     FilterSettings,
@@ -37,7 +37,7 @@ def test_nees_is_chi_square(plant: Plant) -> None:
     assert ((low < found.nees()) & (found.nees() < high)).all()
 
 
-@pytest.mark.parametrize("plant", [LINEAR, SATURATING, AT_A_BOUND], ids=_titled)
+@pytest.mark.parametrize("plant", [LINEAR, SATURATING, AT_A_BOUND, NOISY_INPUTS], ids=_titled)
 def test_nis_is_chi_square(plant: Plant) -> None:
     """The average NIS of 100 seeds and 25 steps lies in its 95 % chi-square bounds, and nothing good is refused."""
     found = played(plant, 100)
@@ -64,6 +64,7 @@ def test_nis_between_two_bounds_errs_to_the_safe_side() -> None:
         LINEAR,
         SATURATING,
         AT_A_BOUND,
+        NOISY_INPUTS,
         pytest.param(BETWEEN_BOUNDS, marks=pytest.mark.slow),
         pytest.param(CRAWLING, marks=pytest.mark.slow),
     ],
@@ -74,6 +75,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say(plant: Plant) -> None:
     found = played(plant, 100)
     for coverage in (found.coverage(), found.coverage_virtual()):
         assert ((coverage >= 0.93) & (coverage <= 0.97)).all(), coverage
+
+
+def test_errors_of_inputs_that_nobody_mentions_make_intervals_lie() -> None:
+    """The same plant, its inputs taken for exact: less than two thirds of the intervals hold. So they are filtered."""
+    found = consistency(NOISY_INPUTS, range(20), errors_known=False)
+    assert (found.coverage() < 0.66).all()
+    assert (found.coverage_virtual() < 0.66).all()
 
 
 def test_coverage_on_a_line_with_healthy_and_wearing_bearings(

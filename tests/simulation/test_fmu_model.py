@@ -77,6 +77,31 @@ def test_evaluations_are_pure(make_fmu: MakeFmu, way: str) -> None:
     assert few.tobytes() == once[:2].tobytes()
 
 
+@pytest.mark.parametrize("way", ["rollback", "no state", "fixed coefficients"])
+def test_rows_may_have_inputs_of_their_own(make_fmu: MakeFmu, way: str) -> None:
+    """One batch, the closed form of each row's input, the same bits by one worker or three."""
+    inputs, path = np.linspace(1.0, 3.0, len(ROWS))[:, np.newaxis], make_fmu(**claims(way))
+    found = []
+    for workers in (1, 3):
+        with two_modes(path, workers=workers) as model:
+            found.append(model.attempt_each(ROWS, inputs).outputs)
+    expected = np.vstack([closed_form(ROWS[i : i + 1], inputs[i]) for i in range(len(ROWS))])
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+def test_a_row_that_fails_under_an_input_of_its_own_is_told_by_its_coefficients(fmu: Path) -> None:
+    """The others answer; the failure names a and b, and nothing else."""
+    rows, inputs = np.array([[1.0, 1.0], [1.5, 1.0], [0.9, 1.0]]), np.array([[1.0], [2.0], [3.0]])
+    options = {"parameters": {"fault": Fault.NOT_A_NUMBER, "threshold": 1.1}, "workers": 1}
+    with two_modes(fmu, **options) as model:
+        found = model.attempt_each(rows, inputs)
+    (failed,) = found.failures
+    assert (failed.row, failed.coefficients) == (1, {"a": 1.5, "b": 1.0})
+    assert np.isnan(found.outputs[1]).all()
+    np.testing.assert_allclose(found.outputs[[0, 2], 0], [1.0, 2.7], rtol=1e-6)
+
+
 def test_a_reset_forgets_and_start_values_are_set_again(make_fmu: MakeFmu) -> None:
     """Parameters other than the coefficients survive every reset: the input's gain stays that of the slow mode set."""
     path = make_fmu(state=False)

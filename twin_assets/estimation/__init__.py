@@ -4,7 +4,13 @@ from twin_assets.estimation.batch import Batch
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.filter import filter_step, prior
 from twin_assets.estimation.gaussian import Gaussian
-from twin_assets.estimation.marginals import Marginals, UnpredictableError, coefficient_marginals, predict_outputs
+from twin_assets.estimation.marginals import (
+    Marginals,
+    Predictions,
+    UnpredictableError,
+    coefficient_marginals,
+    predict_outputs,
+)
 from twin_assets.estimation.search import CalibrationError, StaticSettings
 from twin_assets.estimation.smoother import smoothed
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
@@ -18,6 +24,7 @@ __all__ = [
     "FilterState",
     "Gaussian",
     "Marginals",
+    "Predictions",
     "StaticCalibration",
     "StaticSettings",
     "Step",

@@ -61,6 +61,13 @@ class Coefficients:
             wrong = ", ".join(name for name, fine in zip(self.names, holds, strict=True) if not fine)
             raise ValueError(f"{rule}: {wrong}")
 
+    def first(self, n: int) -> "Coefficients":
+        """The first n of them; itself, if there are no more."""
+        if n == len(self.names):
+            return self
+        arrays = (self.initial, self.initial_std, self.drift_std_per_sqrt_hour, self.lower, self.upper)
+        return Coefficients(self.names[:n], *(array[:n] for array in arrays))
+
     @cached_property
     def scale(self) -> Floats:
         """(n,) width of the bend of the clamp, physical units."""

@@ -6,7 +6,8 @@ Belongs here: the only calls of a model, and what is checked about them.
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, PredictiveModel, attempt
+from twin_assets.estimation.inputs import EXACT, NoisyInputs
+from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, PredictiveModel, attempt, attempt_each
 
 
 def check(model: PredictiveModel, inputs: Floats, coefficients: Coefficients) -> None:
@@ -54,11 +55,13 @@ def outputs_of(values: Floats, inputs: Floats, model: PredictiveModel) -> Floats
 def attempted(values: Floats, inputs: Floats, model: PredictiveModel) -> Attempt:
     """As ``outputs_of``, but rows that fail are told: the others are finite, those are NaN and among the failures.
 
+    The inputs may also be (k, p), of each row.
+
     Raises:
         EvaluationError: if the model cannot be run at all, or cannot tell which rows fail.
         ValueError: if the answer has the wrong shape.
     """
-    found = attempt(model, values, inputs)
+    found = attempt(model, values, inputs) if inputs.ndim == 1 else attempt_each(model, values, inputs)
     outputs = _shaped(found.outputs, values, model)
     told = {failed.row: failed for failed in found.failures}
     for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)).tolist() if 0 not in told else ():
@@ -78,20 +81,23 @@ class Runs:
         model: to run.
         inputs: (p,) physical units.
         noise_std: (m,) of the first m outputs: no others are then given, and these in units of it.
+        noisy: inputs whose values stand beside the coefficients (k, n + q).
 
     Attributes:
         rows: evaluated so far.
     """
 
-    def __init__(self, model: PredictiveModel, inputs: Floats, noise_std: Floats | None = None) -> None:
-        self._model, self._inputs, self._noise_std = model, inputs, noise_std
+    def __init__(
+        self, model: PredictiveModel, inputs: Floats, noise_std: Floats | None = None, noisy: NoisyInputs = EXACT
+    ) -> None:
+        self._model, self._inputs, self._noise_std, self.noisy = model, inputs, noise_std, noisy
         self._failures: list[FailedRow] = []
         self.rows = 0
 
     def __call__(self, values: Floats) -> Floats:
         """Run the model."""
         self.rows += len(values)
-        found = attempted(values, self._inputs, self._model)
+        found = attempted(*self.noisy.apart(values, self._inputs), self._model)
         self._failures += found.failures
         if self._noise_std is None:
             return found.outputs

@@ -15,10 +15,11 @@ from twin_assets.estimation.evaluation import Runs, check
 from twin_assets.estimation.gate import Decision, Prediction, decide
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.hold import held
+from twin_assets.estimation.inputs import NoisyInputs
 from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.mending import mended
 from twin_assets.estimation.noise import Noise, in_use, learnt_noise, met, not_met, of_channels, rewhitened
-from twin_assets.estimation.reuse import Reused, learnt_from, reused_update
+from twin_assets.estimation.reuse import Learnt, Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Step, elapsed_h
 from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats, PredictiveModel
@@ -94,7 +95,7 @@ def _estimating(
     """A step with noise as it is believed so far, and what it tells about that."""
     channels, given = model.outputs[: settings.noise_std.size], settings.noise_std
     known = of_channels(state.noise, channels, given)
-    asked = Runs(model, inputs, np.ones(given.size))
+    asked = Runs(model, inputs, np.ones(given.size), NoisyInputs.of(model.inputs, inputs, settings.input_std))
     noise = _guessed(known, state, time_ns, observation, asked, coefficients, channels, given)
     std = in_use(noise, channels, given)
     start = replace(state, learnt=rewhitened(state.learnt, in_use(known, channels, given), std))
@@ -129,8 +130,8 @@ def _guessed(
     new = not_met(known, channels, given, observation)
     if not new.any():
         return known
-    before = expected_at(state, time_ns, coefficients)
-    looked = _predicted(before, asked, coefficients)
+    before = asked.noisy.beside(expected_at(state, time_ns, coefficients))
+    looked = _predicted(before, asked, asked.noisy.coefficients(coefficients))
     if looked is None:
         return known
     spread = replace(looked.model, slope=looked.model.slope @ looked.believed.root)
@@ -150,14 +151,37 @@ def _step(
     settings: FilterSettings,
 ) -> tuple[Step, Evidence | None]:
     """A step whose noise is known, and the innovation that was expected, if the model could be asked."""
+    noisy = NoisyInputs.of(model.inputs, inputs, settings.input_std)
+    believed, unknowns = noisy.beside(state.posterior), noisy.coefficients(coefficients)
+    before = noisy.beside(expected_at(state, time_ns, coefficients))
+    runs = Runs(model, inputs, settings.noise_std, noisy)
+    start = replace(state, posterior=believed, learnt=_fitting(state.learnt, before))
+    step, expected = _joint_step(start, before, time_ns, observation, inputs, runs, unknowns, settings)
+    return noisy.parted(step), expected
+
+
+def _fitting(learnt: Learnt | None, before: Gaussian) -> Learnt | None:
+    """What was learnt, if it was of as many unknowns: which inputs are exact may have changed since."""
+    return learnt if learnt is not None and learnt.width.size == before.mean.size else None
+
+
+def _joint_step(
+    state: FilterState,
+    before: Gaussian,
+    time_ns: int,
+    observation: Floats,
+    inputs: Floats,
+    runs: Runs,
+    coefficients: Coefficients,
+    settings: FilterSettings,
+) -> tuple[Step, Evidence | None]:
+    """The step from a state and what it drifted to; the unknowns are coefficients, and inputs that have errors."""
     m = settings.noise_std.size
-    before = expected_at(state, time_ns, coefficients)
     measured = np.isfinite(observation)
     if not measured.any():
         nothing = np.full(m, np.nan)
         return Step(time_ns, before, nothing, nothing, 0.0, 0, ("missing",) * m, "prediction", 0, state.learnt), None
 
-    runs = Runs(model, inputs, settings.noise_std)
     seen = np.where(measured, observation / settings.noise_std, np.nan)
     if settings.reuse and state.learnt is not None:
         quick = reused_update(state.posterior, before, seen, inputs, runs, coefficients, settings, state.learnt)
@@ -165,7 +189,7 @@ def _step(
             return _reused(time_ns, quick, measured, runs, settings), quick.expected
     prediction = _predicted(before, runs, coefficients)
     if prediction is not None and settings.hold:
-        prediction = held(prediction, state.posterior)
+        prediction = held(prediction, state.posterior, len(runs.noisy.names))
     decision = None if prediction is None else _answered(decide(prediction, seen, settings), prediction, runs)
     if prediction is None or decision is None:
         return _unanswered(time_ns, before, measured, runs), None

@@ -31,7 +31,7 @@ class _SilentError(Exception):
     """The model could not be run beside the estimate."""
 
 
-def held(prediction: Prediction, posterior: Gaussian) -> Prediction | None:
+def held(prediction: Prediction, posterior: Gaussian, inputs: int = 0) -> Prediction | None:
     """A prediction that no observation moves along what the model does not show here.
 
     Directions of which nothing has been told before have the prior's variance, and their mean is where it was. Those
@@ -40,25 +40,28 @@ def held(prediction: Prediction, posterior: Gaussian) -> Prediction | None:
     Args:
         prediction: of the observation to come.
         posterior: after the observation before, from where the prediction drifted.
+        inputs: how many of the last unknowns are inputs with errors: they are no coefficients, and none is held.
 
     Returns:
         The prediction to be used, for 2n+1 model runs, and some more where the model is blind. None where it cannot be
         run there: what would have to be held is not known then.
     """
-    coefficients = prediction.coefficients
+    coefficients, center = prediction.coefficients, prediction.believed.mean
+    n = center.size - inputs
 
     def measure(values: Floats) -> Floats:
-        outputs = prediction.predict(values)
+        outputs = prediction.predict(np.hstack([values, np.tile(center[n:], (len(values), 1))]))
         if np.isnan(outputs).any():
             raise _SilentError
         return outputs
 
     try:
-        blind = seen_around(measure, straight(coefficients, around=prediction.believed.mean)).blind
+        blind = seen_around(measure, straight(coefficients.first(n), around=center[:n])).blind
     except _SilentError:
         return None
     if not blind.size:
         return prediction
+    blind = np.vstack([blind, np.zeros((inputs, blind.shape[1]))])
     std = coefficients.initial_std
     seen = np.eye(std.size) - blind @ blind.T
     flat = replace(prediction.model, slope=prediction.model.slope * std @ seen / std)

@@ -3,13 +3,14 @@
 Belongs here: from the posterior of the unbounded states to coefficients and outputs in physical units.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients, physical, to_physical
 from twin_assets.estimation.evaluation import Runs, check
 from twin_assets.estimation.gaussian import Gaussian, frozen
+from twin_assets.estimation.inputs import NoisyInputs, last_first
 from twin_assets.estimation.mending import mended
 from twin_assets.model import EvaluationError, FailedRow, Floats, PredictiveModel, told
 
@@ -36,8 +37,47 @@ class Marginals:
     failures: tuple[FailedRow, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("mean", "std", "lower", "upper"):
-            object.__setattr__(self, field, frozen(getattr(self, field)))
+        for name in ("mean", "std", "lower", "upper"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions(Marginals):
+    """Outputs one by one, and what their uncertainty comes from: std^2 is the sum of the squares of its parts.
+
+    Attributes:
+        std_coefficients: (q,) what would be left if the inputs were known exactly.
+        std_inputs: (q,) what of it the errors of the inputs make: directly, and by what they did to the coefficients
+            in this update. 0 where no input has an error.
+        std_discrepancy: (q,) by how much the plant differs from the calibrated model; NaN where nobody states it, and
+            then it is in neither std nor interval.
+    """
+
+    std_coefficients: Floats = field(kw_only=True)
+    std_inputs: Floats = field(kw_only=True)
+    std_discrepancy: Floats = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("std_coefficients", "std_inputs", "std_discrepancy"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    def differing(self, std: Floats) -> "Predictions":
+        """The same of a plant that differs from the model by so much (q,), NaN where nobody states it.
+
+        Kennedy and O'Hagan (2001, *Bayesian calibration of computer models*) call that model inadequacy: what is left
+        between the process and the model at the true values of its coefficients and inputs. It is taken as independent
+        of both, and added in quadrature, to the interval's arms as well.
+        """
+        known = np.nan_to_num(std, nan=0.0)
+        reach = _Z_95 * known
+        return replace(
+            self,
+            std=np.hypot(self.std, known),
+            lower=self.mean - np.hypot(self.mean - self.lower, reach),
+            upper=self.mean + np.hypot(self.upper - self.mean, reach),
+            std_discrepancy=std,
+        )
 
 
 class UnpredictableError(EvaluationError):
@@ -69,8 +109,12 @@ def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Ma
 
 
 def predict_outputs(
-    posterior: Gaussian, inputs: Floats, model: PredictiveModel, coefficients: Coefficients
-) -> Marginals:
+    posterior: Gaussian,
+    inputs: Floats,
+    model: PredictiveModel,
+    coefficients: Coefficients,
+    input_std: Floats | None = None,
+) -> Predictions:
     """All outputs of the calibrated model, measured and virtual, from the posterior's own sigma points.
 
     Mean and standard deviation are those of the second-order divided difference transform (Norgaard, Poulsen and Ravn
@@ -80,10 +124,12 @@ def predict_outputs(
     quantiles, and what can only grow (a slip velocity from zero) no lower limit below where it stands.
 
     Args:
-        posterior: of the unbounded states (n,).
+        posterior: of the unbounded states (n,); with inputs that have errors of both together (``Step.joint``), or of
+            the states alone where nothing was assimilated.
         inputs: (p,) operating conditions, finite.
         model: whose coefficients are ``coefficients.names``, in order.
         coefficients: bounds.
+        input_std: (p,) standard deviations of the inputs' errors, 0 for none; None: all are exact.
 
     Returns:
         Of all m model outputs; the interval is of the output itself, without measurement noise. Where a model that can
@@ -95,22 +141,36 @@ def predict_outputs(
         EvaluationError: when the model cannot be evaluated at all, or cannot tell where it fails.
     """
     check(model, inputs, coefficients)
-    states = posterior.mean + _Z_95 * _axes(posterior)
-    runs = Runs(model, inputs)
+    noisy = NoisyInputs.of(model.inputs, inputs, input_std)
+    unknowns = noisy.coefficients(coefficients)
+    believed = noisy.beside(posterior) if posterior.mean.size == len(coefficients.names) else posterior
+    root = last_first(believed, len(noisy.names))
+    states = believed.mean + _Z_95 * _axes(root)
+    runs = Runs(model, inputs, noisy=noisy)
 
     def run(states: Floats) -> Floats:
-        return runs(_outermost(states, posterior, coefficients))
+        return runs(_outermost(states, believed, unknowns))
 
     outputs = mended(states, run(states), run)
     if outputs is None:
         raise UnpredictableError(runs.failures)
-    here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, posterior.mean.size, -1)
+    here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, believed.mean.size, -1)
     linear, bend = (ahead - behind) / (2.0 * _Z_95), (ahead + behind) / (2.0 * _Z_95**2)
     mean = here + bend.sum(axis=0)
-    std = np.sqrt((linear**2 + 2.0 * bend**2).sum(axis=0))
+    variances = linear**2 + 2.0 * bend**2
+    of_inputs, rest = variances[: len(noisy.names)], variances[len(noisy.names) :]
     rise = np.sqrt((np.maximum(np.maximum(ahead, behind), 0.0) ** 2).sum(axis=0))
     fall = np.sqrt((np.minimum(np.minimum(ahead, behind), 0.0) ** 2).sum(axis=0))
-    return Marginals(mean, std, np.minimum(here - fall, mean), np.maximum(here + rise, mean), runs.failures)
+    return Predictions(
+        mean=mean,
+        std=np.sqrt(variances.sum(axis=0)),
+        lower=np.minimum(here - fall, mean),
+        upper=np.maximum(here + rise, mean),
+        failures=runs.failures,
+        std_coefficients=np.sqrt(rest.sum(axis=0)),
+        std_inputs=np.sqrt(of_inputs.sum(axis=0)),
+        std_discrepancy=np.full(mean.size, np.nan),
+    )
 
 
 def _outermost(states: Floats, posterior: Gaussian, coefficients: Coefficients) -> Floats:
@@ -130,7 +190,6 @@ def _outermost(states: Floats, posterior: Gaussian, coefficients: Coefficients) 
     return np.asarray(np.clip(values, coefficients.lower, coefficients.upper), dtype=np.float64)
 
 
-def _axes(posterior: Gaussian) -> Floats:
-    """(2n+1, n) zero, then the columns of the covariance's root, there and back."""
-    root = posterior.root
+def _axes(root: Floats) -> Floats:
+    """(2n+1, n) zero, then the columns of a covariance's root (n, n), there and back."""
     return np.vstack([np.zeros((1, len(root))), root.T, -root.T])

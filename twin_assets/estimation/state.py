@@ -36,6 +36,8 @@ class FilterSettings:
         hold: whether what the measurements do not determine stays at its prior (``hold``).
         resolution: (m,) the smallest step that each channel shows, 0 where that is not known; estimated noise is never
             below its share. None: known of none.
+        input_std: (p,) standard deviations of the inputs' errors, new with every observation (``inputs``); 0 where an
+            input is taken as exact. None: all are.
     """
 
     noise_std: Floats
@@ -43,6 +45,7 @@ class FilterSettings:
     reuse: bool = False
     hold: bool = False
     resolution: Floats | None = None
+    input_std: Floats | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise_std", frozen(self.noise_std))
@@ -103,6 +106,7 @@ class Step:
         failures: rows that the model could not evaluate, also not on a second try. Where something was assimilated all
             the same, it was without them: degraded.
         noise: what is believed of measurement noise that nobody gave, after the step.
+        joint: the posterior together with the inputs that have errors (n + q), those last; None where none has.
     """
 
     time_ns: int
@@ -117,6 +121,7 @@ class Step:
     learnt: "Learnt | None" = None
     failures: tuple[FailedRow, ...] = ()
     noise: "Noise | None" = None
+    joint: Gaussian | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "innovation", frozen(self.innovation))

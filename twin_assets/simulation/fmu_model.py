@@ -198,6 +198,20 @@ class FmuModel:
             EvaluationError: if the reference cannot be settled.
         """
         rows, condition = self._checked(coefficients, inputs)
+        return self._attempted(rows, condition)
+
+    def attempt_each(self, coefficients: Floats, inputs: Floats) -> Attempt:
+        """As ``attempt``, but each row under inputs (k, p) of its own: also then it starts from row 0's settled state.
+
+        Raises:
+            EvaluationError: if the reference cannot be settled.
+        """
+        rows, condition = self._checked(coefficients, inputs[0])
+        # A worker sets coefficients and inputs together: what it is told with the row it need not be told apart.
+        return self._attempted(np.hstack([rows, inputs]), condition[:0])
+
+    def _attempted(self, rows: Floats, condition: Floats) -> Attempt:
+        """Rows (k, n) under one operating condition (p,), or (k, n + p) with their own."""
         try:
             result = self._run(rows, condition, tolerant=True)
         except RowError as error:
@@ -242,7 +256,7 @@ class FmuModel:
             )
 
     def _failed_row(self, rows: Floats, row: int, failure: Failure) -> FailedRow:
-        return FailedRow(row, self._setup.named(rows[row]), str(failure))
+        return FailedRow(row, self._setup.named(rows[row, : len(self.coefficients)]), str(failure))
 
     def _not_started(self, failure: Failure) -> EvaluationError:
         count = len(self.coefficients)

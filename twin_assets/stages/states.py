@@ -157,7 +157,7 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     matrix = _floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
     # Tables of earlier versions hold covariances.
     posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
-    learnt = _learnt_restored(found["learnt"], mean.size) if "learnt" in found else None
+    learnt = _learnt_restored(found["learnt"]) if "learnt" in found else None
     noise = _noise_restored(found["noise"]) if "noise" in found else None
     past = _past_restored(found["past"]) if "past" in found else None
     return UnitState(FilterState(found["time_ns"], posterior, learnt, noise), found["digest"], found["space"], past)
@@ -177,10 +177,10 @@ def _learnt_described(learnt: Learnt) -> dict[str, object]:
     return {"turn": learnt.turn, **{name: _exact(array) for name, array in arrays.items()}}
 
 
-def _learnt_restored(found: Mapping[str, Any], n: int) -> Learnt:
-    value = _floats(found["value"])
-    slope, rest = _floats(found["slope"]).reshape(-1, n), _floats(found["rest"]).reshape(-1, value.size)
-    model = Affine(_floats(found["center"]), value, slope, rest)
+def _learnt_restored(found: Mapping[str, Any]) -> Learnt:
+    center, value = _floats(found["center"]), _floats(found["value"])
+    slope, rest = _floats(found["slope"]).reshape(-1, center.size), _floats(found["rest"]).reshape(-1, value.size)
+    model = Affine(center, value, slope, rest)
     inputs, first_inputs, width = (_floats(found[name]) for name in ("inputs", "first_inputs", "width"))
     return Learnt(inputs, first_inputs, width, model, int(found["turn"]))
 
