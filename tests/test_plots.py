@@ -75,6 +75,29 @@ def test_one_panel_a_coefficient_with_band_truth_and_limit(spec: TwinSpec) -> No
     assert {"↑ limit 90", "N·m·s/rad", "A line, u1: calibrated coefficients"} <= _texts(figure)
 
 
+def test_what_does_not_rest_on_what_was_calibrated_lies_in_the_shade(spec: TwinSpec) -> None:
+    """A stretch reaches to the row after it, or, of the last row, as far as the one before did; the legend says so."""
+    flagged = np.isin(np.arange(len(TIMES)), [2, 3, 11])
+    table = _estimates([*(f"S{i}" for i in range(4)), "angle", "pressure"]).assign(valid=~flagged)
+    figure = plots.virtual_sensors_figure(spec, table)
+    shades = [patch for patch in figure.axes[0].patches if patch.get_alpha() == pytest.approx(0.22)]
+    spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in shades]  # type: ignore[attr-defined]
+    step = 20 / (24 * 60)
+    days = (TIMES - pd.Timestamp(0, tz="UTC")) / pd.Timedelta("1D")
+    assert spans == [pytest.approx((days[2], days[4])), pytest.approx((days[11], days[11] + step))]
+    assert "beyond what was calibrated" in _texts(figure)
+    assert "beyond what was calibrated" not in _texts(plots.virtual_sensors_figure(spec, table.drop(columns="valid")))
+
+
+def test_measured_panels_are_shaded_where_predictions_are_not_calibrated(spec: TwinSpec) -> None:
+    """Beside what was measured, too."""
+    flagged = np.isin(np.arange(len(TIMES)), [5])
+    predicted = _estimates(["w1_predicted", "w2_predicted"]).assign(valid=~flagged)
+    figure = plots.measured_predicted_figure(spec, _observations(), predicted)
+    assert "beyond what was calibrated" in _texts(figure)
+    assert len(figure.axes[0].patches) == 1
+
+
 def test_what_is_smoothed_stands_before_what_was_known_at_the_time(spec: TwinSpec) -> None:
     """Both estimates in every panel, both bands inside its frame; windows that wait show the latter alone."""
     then, smoothed = _estimates(["b1", "b2"]), _estimates(["b1", "b2"])[:6]

@@ -161,6 +161,15 @@ def test_spellings_of_a_unit_are_one_unit(one: str, other: str, *, same: bool) -
     assert same_unit(one, other) is same
 
 
+def test_only_what_is_real_has_an_error_between_its_values(tmp_path: Path, pump_fmu: FmuDescription) -> None:
+    """A speed has; a switch has not."""
+    check_against_fmu(pump(tmp_path, PUMP.replace("constant: 150", "noise_std: 0.1")), pump_fmu)
+    text = PUMP.replace("name: speed, unit: rad/s, constant: 150", "name: enabled, noise_std: 0.1")
+    (found,) = findings(tmp_path, text, pump_fmu)
+    assert found.startswith("4: inputs 'enabled' noise_std: found one of a ")
+    assert "expected none: remove it" in found
+
+
 def test_in_transient_mode_a_measured_input_may_change_while_the_model_runs(
     tmp_path: Path, pump_fmu: FmuDescription
 ) -> None:

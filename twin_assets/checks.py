@@ -32,8 +32,8 @@ from twin_assets.stages import (
     VIRTUAL_SENSORS,
 )
 from twin_assets.stages.answers import model_answers
+from twin_assets.stages.predictions import failed_predictions
 from twin_assets.stages.publish import refuse_window
-from twin_assets.stages.results import failed_predictions
 from twin_assets.stages.states import previous_state, states_of
 from twin_assets.stages.verdicts import (
     Verdict,

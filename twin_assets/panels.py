@@ -150,6 +150,16 @@ def draw_band(panel: Axes, frame: pd.DataFrame, name: str, color: str = BLUE) ->
     panel.plot(times, frame[name], color=color, linewidth=1.3)
 
 
+def shade(panel: Axes, frame: pd.DataFrame, marked: NDArray[np.bool_], color: str) -> None:
+    """Lay stretches of marked rows (k,) in the shade: each from its first row to the row after its last."""
+    times = times_of(frame)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(int))).reshape(-1, 2)
+    for first, end in edges.tolist():
+        # The last row of all reaches as far as the one before it did.
+        until = times[end] if end < len(times) else times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0)
+        panel.axvspan(times[first], until, color=color, alpha=0.22, linewidth=0, zorder=0)
+
+
 def extent(frame: pd.DataFrame, name: str) -> tuple[float, float]:
     """Lowest and highest of an estimate and its band; (0, 1) where nothing is finite."""
     values = frame[[name, f"{name}_lower", f"{name}_upper"]].to_numpy(dtype=float)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from twin_assets import panels
 from twin_assets.panels import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, Curve, Entry, Sheet
 from twin_assets.spec import MeasurementSpec, TwinSpec
+from twin_assets.stages.validity import invalid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +44,7 @@ SMOOTHED = (
     Entry("at the time", ORANGE, line="-"),
     Entry("95 % interval", ORANGE, filled=True),
 )
+INVALID = Entry("beyond what was calibrated", GREY, filled=True)
 PREDICTED = (
     Entry("measured", INK, marker="."),
     Entry("predicted", BLUE, line="-"),
@@ -131,12 +133,15 @@ def measured_predicted_figure(
     )
     by_name = {m.name: m for m in spec.measurements}
     seen: set[str] = set()
+    flagged = invalid(predicted)
     for curve, panel in zip(_grouped(curves, sheet.columns), sheet.panels(figure), strict=True):
         reasons = _reasons(frame, later, curve.name)
         noise_std = _noise_std(by_name[curve.name], frame, later)
         _measured_panel(panel, by_name[curve.name].name, noise_std, frame, predicted, reasons)
+        panels.shade(panel, predicted, flagged, GREY)
         seen |= set(np.unique(reasons))
-    sheet.legend(figure, [*PREDICTED, *(entry for reason, entry in REASONS.items() if reason in seen)])
+    marked = [INVALID] if flagged.any() else []
+    sheet.legend(figure, [*PREDICTED, *marked, *(entry for reason, entry in REASONS.items() if reason in seen)])
     return figure
 
 
@@ -165,6 +170,7 @@ def _estimates(
     shown = frame if then is None else pd.concat([then, frame])
     extents = {curve.name: panels.extent(shown, curve.name) for curve in curves}
     widest: dict[str, float] = {}
+    flagged = invalid(frame)
     for curve in curves:
         low, high = extents[curve.name]
         widest[curve.unit] = max(widest.get(curve.unit, 0.0), high - low)
@@ -172,6 +178,7 @@ def _estimates(
         if then is not None:
             panels.draw_band(panel, then, curve.name, ORANGE)
         panels.draw_band(panel, frame, curve.name)
+        panels.shade(panel, frame, flagged, GREY)
         if known is not None and curve.name in known.columns:
             panel.plot(panels.times_of(known), known[curve.name], color=INK, linewidth=1.0, linestyle=panels.DASHED)
         panels.frame_panel(panel, extents[curve.name], widest[curve.unit])
@@ -179,6 +186,8 @@ def _estimates(
         panels.draw_thresholds(panel, curve, rises=rises)
         panels.entitle(panel, curve.name, _latest(frame, curve), sheet.title_lines)
     entries = list(ESTIMATE if then is None else SMOOTHED)
+    if flagged.any():
+        entries.append(INVALID)
     if known is not None:
         entries.append(Entry("truth", INK, line=panels.DASHED))
     if any(curve.thresholds for curve in curves):

@@ -172,6 +172,12 @@ class Channel(NamedPart):
 class InputSpec(Channel):
     """An operating condition: measured (the default) or constant."""
 
+    noise_std: Number | None = Field(
+        None,
+        gt=0,
+        description="standard deviation of its error, new with every observation: the filter takes it into account, and"
+        " predictions have it as a part of their uncertainty. Without it, the input is taken as exact",
+    )
     constant: Number | None = Field(
         None, description="fixed value (of a Boolean 0 or 1); without it the input is read from the historian"
     )
@@ -188,6 +194,12 @@ class InputSpec(Channel):
         if self.constant is not None and self.property_name is not None:
             message = "found a constant and a property; expected one of them: remove the other"
             refuse_if([Conflict(("constant",), message)])
+        if self.constant is not None and self.noise_std is not None:
+            message = (
+                "found a noise_std and a constant; expected one of them: what a constant is off by stays the same, and"
+                " is no noise. One that is not known exactly belongs to the coefficients, with its initial_std"
+            )
+            refuse_if([Conflict(("noise_std",), message)])
         return self
 
 
@@ -259,6 +271,13 @@ class VirtualSensorSpec(Channel):
     """A model output that is predicted for its own sake."""
 
     alarm: Alarm | None = Field(None, description="thresholds that operators are warned at")
+    discrepancy_std: Number | None = Field(
+        None,
+        ge=0,
+        description="by how much the machine's value differs from the calibrated model's, standard deviation, in its"
+        " unit: what the model leaves out. Nobody measures it, so no data tell; without it, nothing is stated, and the"
+        " interval is that of a model that leaves nothing out",
+    )
     description: str = Field("", description="what people see beside the name")
 
 
@@ -385,6 +404,15 @@ class TwinSpec(Part):
             )
             for number, part in enumerate(self.measurements)
             if self.transient and part.noise_std is None
+        )
+        refuse_if(
+            Conflict(
+                ("inputs", number, "noise_std"),
+                f"'{part.name}' has a noise_std; expected none in transient mode: there an input's error stays in the"
+                " model's state from one observation to the next, which the filter does not account for. Remove it",
+            )
+            for number, part in enumerate(self.inputs)
+            if self.transient and part.noise_std is not None
         )
         return self
 

@@ -155,6 +155,12 @@ def _number_conflicts(path: YamlPath, label: str, part: NamedPart, variable: Fmu
     if isinstance(part, InputSpec):
         numbers = [("constant", part.constant)]
         yield from _kind_conflicts((*path, "constant"), f"{label} constant", part.constant, variable)
+        if part.noise_std is not None and not variable.real:
+            message = (
+                f"{label} noise_std: found one of {kind(variable)} of the FMU, which has no values between its values;"
+                " expected none: remove it."
+            )
+            yield Conflict((*path, "noise_std"), message)
     elif isinstance(part, CoefficientSpec):
         low, high = part.bounds
         numbers = [("initial", part.initial), ("bounds", low), ("bounds", high)]

@@ -14,20 +14,21 @@ PUBLISHED_SUFFIXES = ("", "_lower", "_upper")
 PREDICTED = "_predicted"
 
 _STATISTICS = ("", "_std", "_lower", "_upper")
+_PREDICTED = (*_STATISTICS, "_std_coefficients", "_std_inputs", "_std_discrepancy")
 _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {
     "observations": (("unit", "time"), {"measurements": ("", "_reason"), "inputs": ("", "_reason")}),
     "ukf_state": (
         (
             *("unit", "time", "state_mean", "state_cov", "state_root", "nis", "dof", "method", "model_runs"),
-            *("noise", "failed_runs", "failures", "digest"),
+            *("noise", "inputs_mean", "inputs_root", "failed_runs", "failures", "digest"),
         ),
         {"measurements": ("_innovation", "_innovation_std", "_reason", "_noise_std")},
     ),
     "calibrated_coefficients": (("unit", "time"), {"coefficients": _STATISTICS}),
     "smoothed_coefficients": (("unit", "time", "based_on_until"), {"coefficients": _STATISTICS}),
     "virtual_sensors": (
-        ("unit", "time"),
-        {"virtual_sensors": _STATISTICS, "measurements": tuple(PREDICTED + suffix for suffix in _STATISTICS)},
+        ("unit", "time", "valid", "why_not"),
+        {"virtual_sensors": _PREDICTED, "measurements": tuple(PREDICTED + suffix for suffix in _PREDICTED)},
     ),
 }
 """Table -> columns of its own, and for each section the suffixes that its names are given."""

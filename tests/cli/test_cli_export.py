@@ -117,6 +117,23 @@ def test_a_range_is_half_open(place: Path, table: pd.DataFrame) -> None:
     assert list(pd.to_datetime(back["time"])) == list(table["time"][1:4])
 
 
+def test_parts_of_the_uncertainty_are_exported_where_they_are_asked_for(place: Path) -> None:
+    """Without --parts the table is as narrow as ever, and ends with whether a row is valid."""
+    store, times = Store(place / "home" / "store"), pd.date_range(DAYS[0], periods=2, freq="8h", tz="UTC").as_unit("ns")
+    estimate = {f"flow{suffix}": 1.0 for suffix in ("", "_std", "_lower", "_upper")}
+    parts = {"flow_std_coefficients": 0.8, "flow_std_inputs": 0.6, "flow_std_discrepancy": np.nan}
+    flags = {"valid": [True, False], "why_not": ["", "speed = 9"]}
+    frame = pd.DataFrame({"unit": "u1", "time": times, **estimate, **parts, **flags})
+    store.write("pump", "virtual_sensors", DAYS[0], frame, {})
+    main(["export", "pump", "virtual_sensors", "-o", "narrow.csv"])
+    main(["export", "pump", "virtual_sensors", "--parts", "-o", "wide.csv"])
+    narrow, wide = (pd.read_csv(place / name) for name in ("narrow.csv", "wide.csv"))
+    assert list(narrow.columns) == ["unit", "time", *estimate, "valid", "why_not"]
+    assert list(wide.columns) == list(frame.columns)
+    assert narrow["valid"].tolist() == [True, False]
+    assert wide["flow_std_discrepancy"].isna().all()
+
+
 def test_nothing_yet_says_what_to_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A twin that never ran: the message names the command that makes the table; no file appears."""
     assert "Run 'twin run pump' first" in _fails(capsys, "export", "pump", "virtual_sensors", "-o", "out.csv")
@@ -132,6 +149,7 @@ def test_nothing_yet_says_what_to_run(place: Path, capsys: pytest.CaptureFixture
         (["export", "pump", "coefficients", "--from", "yesterday-ish"], "is no time; expected for example"),
         (["export", "pump", "coefficients", "-o", "no/such/folder/out.csv"], "cannot be written"),
         (["export", "pump", "coefficients", "--format", "parquet"], "name a file with -o"),
+        (["export", "pump", "coefficients", "--parts"], "--parts is for virtual_sensors"),
         (["export", "pomp", "coefficients"], "pump"),
         (["export", "pump", "coefficient"], "coefficients"),
     ],

@@ -16,7 +16,8 @@ from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages.answers import model_answers
 from twin_assets.stages.observations import observe
-from twin_assets.stages.results import ResultTable, failed_predictions, virtual_sensors_table
+from twin_assets.stages.predictions import failed_predictions
+from twin_assets.stages.results import ResultTable, virtual_sensors_table
 from twin_assets.stages.tables import Table
 from twin_assets.stages.ukf import BLOCK, UkfResult, assimilate
 from twin_assets.windows import Window

@@ -54,6 +54,19 @@ def test_samples_are_what_the_historian_takes(spec: TwinSpec) -> None:
     assert samples["time"].dtype == "datetime64[ns, UTC]"
 
 
+def test_what_does_not_rest_on_what_was_calibrated_is_uncertain(spec: TwinSpec) -> None:
+    """All that is published of such a row of predictions; the coefficients of that time are what they are."""
+    predicted = results("torque", "flow_predicted").assign(valid=[True, False], why_not=["", "speed = 9"])
+    samples = published_samples(spec, results("wear", "leak"), predicted)
+    uncertain = samples[samples["quality"] == "UNCERTAIN"]
+    assert set(uncertain["unit"]) == {"a"}
+    assert set(uncertain["property"]) == {
+        stem + suffix for stem in ("shaft_torque", "flow_meter_predicted") for suffix in ("", "_lower", "_upper")
+    }
+    assert set(samples["quality"]) == {"GOOD", "UNCERTAIN"}
+    assert len(samples) == 2 * 4 * 3
+
+
 def test_nothing_is_published_from_nothing(spec: TwinSpec) -> None:
     """Empty results are no samples, in the types of samples."""
     empty = published_samples(spec, results("wear", "leak").iloc[:0], results("torque").iloc[:0])

@@ -11,6 +11,7 @@ from twin_assets.estimation import coefficient_marginals, predict_outputs
 from twin_assets.model import EvaluationError, PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.observations import observe
+from twin_assets.stages.predictions import unstated
 from twin_assets.stages.results import ResultTable, coefficients_table, virtual_sensors_table
 from twin_assets.stages.settings import coefficients_of
 from twin_assets.stages.states import posterior_of_row
@@ -66,8 +67,9 @@ def test_predictions_come_from_the_posterior_and_the_inputs(
     """Virtual sensors first, then predicted measurements; torque is speed times leak."""
     frame = virtual_sensors_table(spec, model, ukf_state, observations).frame
     names = ("torque", "flow_predicted", "pressure_predicted")
-    stems = [name + suffix for name in names for suffix in ("", "_std", "_lower", "_upper")]
-    assert list(frame.columns) == ["unit", "time", *stems]
+    estimates = [name + suffix for name in names for suffix in ("", "_std", "_lower", "_upper")]
+    parts = [name + suffix for name in names for suffix in ("_std_coefficients", "_std_inputs", "_std_discrepancy")]
+    assert list(frame.columns) == ["unit", "time", *estimates, *parts, "valid", "why_not"]
     inputs = observations[["speed", "head"]].to_numpy()[2]
     expected = predict_outputs(posterior_of_row(ukf_state.iloc[2]), inputs, model, coefficients_of(spec))
     np.testing.assert_array_equal(frame[list(names)].iloc[2], expected.mean[[2, 0, 1]])
@@ -84,7 +86,7 @@ def test_no_prediction_without_inputs(
     known = observations["speed"].notna()
     assert 0 < known.sum() < len(observations)
     assert frame["time"].tolist() == observations["time"][known].tolist()
-    assert np.isfinite(frame.drop(columns=["unit", "time"])).all(axis=None)
+    assert np.isfinite(frame.drop(columns=["unit", "time", "why_not", *unstated(frame)])).all(axis=None)
     assert len(coefficients_table(spec, ukf_state)) == len(observations)
 
 
@@ -133,7 +135,8 @@ def test_silent_window_has_empty_results(spec: TwinSpec, model: Pump, observatio
     again = virtual_sensors_table(spec, model, nothing, observations.iloc[:0], existing=table(first))
     assert model.model_runs == 0
     assert again.frame.empty
-    assert len(again.frame.columns) == 2 + 3 * 4
+    assert list(again.frame.columns) == list(first.frame.columns)
+    assert len(again.frame.columns) == 2 + 3 * (4 + 3) + 2
     assert len(coefficients_table(spec, nothing).columns) == 2 + 2 * 4
 
 

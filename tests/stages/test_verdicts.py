@@ -162,6 +162,17 @@ def test_what_is_no_number_refuses(value: float) -> None:
     assert "leak_upper (1)" in verdict.description
 
 
+def test_a_discrepancy_that_nobody_states_does_not_refuse() -> None:
+    """Parts, flags and reasons are no results to be published; a part that cannot be computed still refuses."""
+    good = coefficients((0, 1), (0, 1))
+    parts = {"leak_std_coefficients": 0.1, "leak_std_inputs": 0.0, "leak_std_discrepancy": np.nan}
+    predicted = good.assign(**parts, valid=False, why_not="speed = 9")
+    assert finite(good, predicted).passed
+    verdict = finite(good, predicted.assign(leak_std_inputs=np.nan))
+    assert verdict.refuses
+    assert "leak_std_inputs (1)" in verdict.description
+
+
 def test_too_much_gated_refuses(spec: TwinSpec) -> None:
     """More than half of the measured values; missing ones do not count on either side."""
     assert measured_enough(spec, ukf_rows(1, 1, gated=50)).passed

@@ -23,7 +23,10 @@ ESTIMATE_SUFFIXES = ("", "_std", "_lower", "_upper")
 PREVIEW_ROWS = 5
 PREVIEW_COLUMNS = 14
 # What would make a preview unreadable.
-BULKY = ("_reason", "_std", "_lower", "_upper", "state_mean", "state_cov", "state_root", "digest")
+BULKY = (
+    *("_reason", "_std", "_lower", "_upper", "_std_coefficients", "_std_inputs", "_std_discrepancy"),
+    *("state_mean", "state_cov", "state_root", "inputs_mean", "inputs_root", "digest"),
+)
 # Dagster keeps every picture that it was ever given: with a palette it is a quarter as large, and looks the same.
 PALETTE_COLORS = 32
 

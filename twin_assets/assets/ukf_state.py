@@ -143,6 +143,9 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
             found.append((f"{part.name}_noise_std", "double", "measurement noise, estimated so far"))
     if estimates_noise(spec):
         found.append(("noise", "list<double>", "mean and standard deviation of the logarithm of its variance"))
+    if any(part.noise_std is not None for part in spec.inputs):
+        found.append(("inputs_mean", "list<double>", "what the inputs that have errors were believed to be"))
+        found.append(("inputs_root", "list<double>", "their rows of the covariance's root, the states' before them"))
     return [
         *found,
         ("nis", "double", "normalised innovation squared"),

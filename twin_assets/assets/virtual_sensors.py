@@ -1,19 +1,22 @@
 """virtual_sensors: what nobody measures, predicted by the calibrated model, each with its uncertainty."""
 
 import dagster as dg
+import pandas as pd
 
 from twin_assets.assets.fmu import FMU
-from twin_assets.assets.metadata import newest_estimates, newest_values, picture
-from twin_assets.assets.windowed import Made, Steps, Tables, estimate_columns, windowed_asset
+from twin_assets.assets.metadata import Metadata, newest_estimates, newest_values, picture
+from twin_assets.assets.windowed import Made, Steps, Tables, prediction_columns, windowed_asset
 from twin_assets.model import PredictiveModel
 from twin_assets.models import ClosedModel, LazyModel, Models
 from twin_assets.plots import measured_predicted_figure, virtual_sensors_figure
 from twin_assets.resources import Workbench
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE, VIRTUAL_SENSORS
-from twin_assets.stages.results import predicted_names, virtual_sensors_table
+from twin_assets.stages.predictions import predicted_names
+from twin_assets.stages.results import virtual_sensors_table
 from twin_assets.stages.states import previous_state
 from twin_assets.stages.tables import load
+from twin_assets.stages.validity import WHY_NOT, invalid
 from twin_assets.windows import Window
 
 
@@ -30,9 +33,10 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
         VIRTUAL_SENSORS,
         deps=[dg.AssetKey([spec.name, stage]) for stage in (FMU, UKF_STATE, OBSERVATIONS)],
         kinds=frozenset({"numpy", "parquet"}),
-        description="Virtual sensors, and what the model predicts for the measured ones, with standard deviation and"
-        " 95 % interval.",
-        columns=estimate_columns(measures),
+        description="Virtual sensors, and what the model predicts for the measured ones, with standard deviation, what"
+        " it comes from (coefficients, inputs, a plant unlike its model) and 95 % interval; `valid` tells whether a row"
+        " rests on what was calibrated, `why_not` why it does not.",
+        columns=prediction_columns(measures),
     )
     def virtual_sensors(
         context: dg.AssetExecutionContext,
@@ -49,7 +53,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
                 tables.read(UKF_STATE, window),
                 tables.read(OBSERVATIONS, window),
                 existing=load(bench.store, spec.name, VIRTUAL_SENSORS, window.key),
-                previous=previous_state(bench.store, spec, window) if spec.transient else None,
+                previous=previous_state(bench.store, spec, window),
                 progress=steps,
             )
             newest = dg.MetadataValue.md(newest_estimates(result.frame, names, measures))
@@ -58,6 +62,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
                 "kept": result.kept,
                 "degraded_predictions": result.degraded,
                 "not_predicted": result.unpredicted,
+                **validity_share(result.frame),
             }
             return Made(
                 result.frame, result.metadata, {**counts, **newest_values(result.frame, charted), "newest": newest}
@@ -75,6 +80,15 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
         return tables.make(context, make, draw)
 
     return virtual_sensors
+
+
+def validity_share(frame: pd.DataFrame) -> Metadata:
+    """The part of the rows that do not rest on what was calibrated, and the newest reason; nothing of no rows."""
+    if frame.empty:
+        return {}
+    flagged = invalid(frame)
+    found: Metadata = {"invalid_share": float(flagged.mean())}
+    return found | {"invalid_because": str(frame[WHY_NOT][flagged].iloc[-1])} if flagged.any() else found
 
 
 def _of_the_filter(tables: Tables, model: LazyModel, window: Window) -> PredictiveModel:

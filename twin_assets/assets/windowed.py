@@ -186,6 +186,20 @@ def estimate_columns(measures: Mapping[str, str]) -> list[tuple[str, str, str]]:
     return found
 
 
+def prediction_columns(measures: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Columns of a table of predictions; ``measures``: unit of measure by name."""
+    found = estimate_columns(measures)
+    for name, measure in measures.items():
+        suffix = f", {measure}" if measure else ""
+        found += [
+            (f"{name}_std_coefficients", "double", f"part of the standard deviation, inputs known exactly{suffix}"),
+            (f"{name}_std_inputs", "double", f"part of the standard deviation, from errors of inputs{suffix}"),
+            (f"{name}_std_discrepancy", "double", f"part of it, plant unlike model; NaN: not stated{suffix}"),
+        ]
+    found.append(("valid", "boolean", "whether the row rests on what was calibrated"))
+    return [*found, ("why_not", "string", "and if not, why")]
+
+
 def _version(digests: Sequence[str]) -> str:
     """One data version for all windows of a run: Dagster has one a materialization. Of one window it is its digest."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -13,7 +13,8 @@ from twin_assets.errors import TwinError
 from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import load_twin
-from twin_assets.stages import SMOOTHED_COEFFICIENTS
+from twin_assets.stages import SMOOTHED_COEFFICIENTS, VIRTUAL_SENSORS
+from twin_assets.stages.predictions import parts_of
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
 
@@ -32,6 +33,7 @@ TABLES = {
 @click.argument("table", type=click.Choice(list(TABLES)))
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), help="Default: what FILE ends in, or csv.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
+@click.option("--parts", is_flag=True, help="virtual_sensors: also what each standard deviation comes from.")
 @click.option("--from", "start", type=UTC_TIME, help="First time (UTC).")
 @click.option("--to", "end", type=UTC_TIME, help="End of the range, exclusive (UTC).")
 def command(
@@ -39,23 +41,30 @@ def command(
     table: str,
     kind: str | None,
     output: Path | None,
+    *,
+    parts: bool,
     start: pd.Timestamp | None,
     end: pd.Timestamp | None,
 ) -> None:
     """Export a table of twin NAME as it was last materialized.
 
     coefficients and virtual_sensors are wide: unit, time, and for each quantity its estimate, standard deviation
-    (_std) and 95 % interval (_lower, _upper). smoothed_coefficients, for a twin with 'smoothing: true', are the same
-    as known once their window is over: from all its observations up to based_on_until. telemetry is long: unit,
-    property, time, value, quality.
+    (_std) and 95 % interval (_lower, _upper). virtual_sensors ends with valid and why_not: whether a row rests on what
+    was calibrated; --parts adds what each standard deviation comes from (_std_coefficients, _std_inputs,
+    _std_discrepancy, empty where nobody states it; the sum of their squares is that of _std). smoothed_coefficients,
+    for a twin with 'smoothing: true', are the same as known once their window is over: from all its observations up to
+    based_on_until. telemetry is long: unit, property, time, value, quality.
     """
     ordered_range(start, end)
     kind = kind or ("parquet" if output is not None and output.suffix == ".parquet" else "csv")
+    if parts and TABLES[table] != VIRTUAL_SENSORS:
+        raise TwinError(f"--parts is for virtual_sensors; '{table}' has no such columns. Leave it out.")
     if output is None and kind == "parquet":
         raise TwinError("Parquet is not for standard output; name a file with -o FILE.parquet.")
     home = home_from(os.environ)
     spec = load_twin(name, twins_path_from(os.environ)).spec
-    data = encode(read_table(home, spec, table, start, end), kind)
+    frame = read_table(home, spec, table, start, end)
+    data = encode(frame if parts else frame.drop(columns=parts_of(frame)), kind)
     if output is None:
         _to_stdout(data)
         return

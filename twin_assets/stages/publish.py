@@ -8,6 +8,7 @@ Only what was noted is ever withdrawn: under a result's name there may be what s
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from twin_assets.errors import TwinError
@@ -17,6 +18,7 @@ from twin_assets.spec import TwinSpec
 from twin_assets.stages import PUBLISHED, REFUSED
 from twin_assets.stages.lineage import is_current, made_from
 from twin_assets.stages.telemetry import channel_properties, resolve_units
+from twin_assets.stages.validity import invalid
 from twin_assets.stages.verdicts import Verdict, judged_again, verdict_table
 from twin_assets.store import Store
 from twin_assets.windows import Window
@@ -36,15 +38,16 @@ def published_properties(spec: TwinSpec) -> dict[str, str]:
 
 
 def published_samples(spec: TwinSpec, coefficients: pd.DataFrame, virtual_sensors: pd.DataFrame) -> pd.DataFrame:
-    """Both result tables as samples (SAMPLE_COLUMNS), quality GOOD; ordered by unit, property, time.
+    """Both result tables as samples (SAMPLE_COLUMNS), ordered by unit, property, time.
+
+    Their quality is GOOD, but UNCERTAIN of predictions that do not rest on what was calibrated (``validity``).
 
     Raises:
         TwinError: if a published property is a measured one: no prediction may come back as a measurement.
     """
     properties = published_properties(spec)
     parts = [_long(frame, properties) for frame in (coefficients, virtual_sensors)]
-    samples = pd.concat(parts, ignore_index=True).assign(quality=pd.Series(dtype="str"))
-    samples["quality"] = "GOOD"
+    samples = pd.concat(parts, ignore_index=True)
     ordered = samples.sort_values(["unit", "property", "time"], ignore_index=True)
     return ordered[list(SAMPLE_COLUMNS)]
 
@@ -139,8 +142,9 @@ def _rejected(window: Window, rejected: pd.DataFrame) -> str:
 
 def _long(frame: pd.DataFrame, properties: dict[str, str]) -> pd.DataFrame:
     columns = [column for column in frame.columns if column in properties]
-    named = frame[["unit", "time", *columns]].rename(columns=properties)
-    return named.melt(["unit", "time"], var_name="property", value_name="value").astype(
+    quality = pd.Series(np.where(invalid(frame), "UNCERTAIN", "GOOD"), frame.index, dtype="str")
+    named = frame[["unit", "time", *columns]].rename(columns=properties).assign(quality=quality)
+    return named.melt(["unit", "time", "quality"], var_name="property", value_name="value").astype(
         {"property": "str", "value": "float64"}
     )
 

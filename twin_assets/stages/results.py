@@ -1,31 +1,37 @@
 """calibrated_coefficients and virtual_sensors: posteriors in physical units, and what the calibrated model predicts."""
 
-import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from twin_assets.estimation import Marginals, UnpredictableError, coefficient_marginals, predict_outputs
-from twin_assets.model import FailedRow, Floats, PredictiveModel, told
+from twin_assets.estimation import Marginals, coefficient_marginals
+from twin_assets.model import Floats, PredictiveModel, told
 from twin_assets.spec import TwinSpec
-from twin_assets.spec_names import PREDICTED
+from twin_assets.stages.predictions import (
+    BASIS,
+    DIGEST_LENGTH,
+    FAILED,
+    HOW,
+    POSTERIORS,
+    STATISTICS,
+    Known,
+    Predictor,
+    basis_of,
+    earlier,
+    in_columns,
+    predicted_names,
+    prediction_columns,
+)
 from twin_assets.stages.replay import Ways
 from twin_assets.stages.settings import coefficients_of, how_it_runs
-from twin_assets.stages.states import posterior_of_row
-from twin_assets.stages.tables import Progress, Table, located, no_progress
-
-BASIS = "basis"
-POSTERIORS = "posteriors"
-FAILED = "failed"
-"""Metadata: posterior -> unit, time, coefficients and reasons of model runs that failed for its prediction, as JSON."""
-HOW = "how_it_ran"
-# Of a posterior's digest: what tells two rows of one window apart (64 bits) without doubling the file.
-DIGEST_LENGTH = 16
+from twin_assets.stages.states import posterior_of_row, states_of
+from twin_assets.stages.tables import Progress, Table, no_progress
+from twin_assets.stages.validity import RUNS_FAILED, VALID, WHY_NOT, joined, reasons
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,25 @@ class ResultTable:
     unpredicted: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is to be predicted.
+
+    Attributes:
+        rows: of the ukf_state table, those whose inputs (in transient mode: whose recent past) are known.
+        inputs: (k, p) then.
+        reasons: (k,) why a prediction there does not rest on what was calibrated; "" where it does.
+        digests: (k,) of the posteriors.
+        model: that of a row.
+    """
+
+    rows: pd.DataFrame
+    inputs: Floats
+    reasons: list[str]
+    digests: list[str]
+    model: Callable[["pd.Series[Any]"], PredictiveModel]
+
+
 def coefficients_table(spec: TwinSpec, ukf_state: pd.DataFrame) -> pd.DataFrame:
     """unit, time, and for each coefficient c: ``c``, ``c_std``, ``c_lower``, ``c_upper`` (95 %), physical units."""
     coefficients = coefficients_of(spec)
@@ -58,13 +83,9 @@ def coefficients_table(spec: TwinSpec, ukf_state: pd.DataFrame) -> pd.DataFrame:
 
 def estimates_frame(rows: pd.DataFrame, names: tuple[str, ...], marginals: list[Marginals]) -> pd.DataFrame:
     """Unit and time of some rows, and what is known of each name there: one of ``marginals`` a row, in their order."""
-    return _frame(rows, names, _stacked(marginals, len(names)))
-
-
-def predicted_names(spec: TwinSpec) -> tuple[str, ...]:
-    """Quantities of the virtual_sensors table: the virtual sensors, then ``<measurement>_predicted``."""
-    virtual = tuple(part.name for part in spec.virtual_sensors)
-    return virtual + tuple(part.name + PREDICTED for part in spec.measurements)
+    table = [np.stack([each.mean, each.std, each.lower, each.upper], axis=1) for each in marginals]
+    columns = [name + suffix for name, suffix in itertools.product(names, STATISTICS)]
+    return _frame(rows, columns, np.array(table, dtype=np.float64))
 
 
 def virtual_sensors_table(
@@ -89,67 +110,84 @@ def virtual_sensors_table(
         ukf_state: posteriors, as ``assimilate`` gives them.
         observations: of the same window; they hold the inputs.
         existing: this window's table as it was materialized before; its rows from the same posteriors are kept.
-        previous: metadata of the ukf_state table that the window started from: in transient mode it holds the inputs
-            before the window.
+        previous: metadata of the ukf_state table that the window started from: it holds the ranges of inputs that were
+            calibrated before and, in transient mode, the inputs before the window.
         progress: called after every row computed.
 
     Returns:
-        unit, time, and for each of ``predicted_names`` x: ``x``, ``x_std``, ``x_lower``, ``x_upper`` (95 %).
+        unit, time, and for each of ``predicted_names`` x: ``x``, ``x_std``, ``x_lower``, ``x_upper`` (95 %); then for
+        each the parts of its standard deviation, ``x_std_coefficients``, ``x_std_inputs``, ``x_std_discrepancy`` (NaN
+        where nobody states it); then ``valid`` (bool) and ``why_not`` ("" where it is): see ``validity``.
 
     Raises:
         EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
     """
+    asked = _asked(spec, model, ukf_state, observations, previous)
+    basis, how = basis_of(spec), how_it_runs(spec)
+    known = earlier(existing, predicted_names(spec), basis, how)
+    new = [i for i, digest in enumerate(asked.digests) if digest not in known.predicted and digest not in known.failed]
+    _predict(spec, asked, new, known, progress)
+    return _result(spec, asked, known, len(new), {BASIS: basis}, {HOW: how})
+
+
+def _asked(
+    spec: TwinSpec,
+    model: PredictiveModel,
+    ukf_state: pd.DataFrame,
+    observations: pd.DataFrame,
+    previous: Mapping[str, str] | None,
+) -> _Asked:
     inputs = _inputs(spec, ukf_state, observations)
     ways = Ways(spec, model, observations, previous) if spec.transient else None
     finite = np.isfinite(inputs).all(axis=1)
     known = np.flatnonzero(finite if ways is None else finite & ways.known(ukf_state))
-    rows, inputs = ukf_state.iloc[known], inputs[known]
-    digests = [digest[:DIGEST_LENGTH] for digest in rows["digest"]]
-    basis, how = _basis(spec), how_it_runs(spec)
-    earlier, failed = _earlier(existing, basis, how)
-    new = [i for i, digest in enumerate(digests) if digest not in earlier and digest not in failed]
-    for done, i in enumerate(new, start=1):
-        row = rows.iloc[i]
-        prediction, failures = _predicted(spec, model if ways is None else ways.to(row), row, inputs[i])
-        if prediction is not None:
-            earlier[digests[i]] = prediction
-        if failures:
-            failed[digests[i]] = f"{row['unit']} at {row['time']}: {told(failures)}"
-        progress(done, len(new))
-    said = [i for i, digest in enumerate(digests) if digest in earlier]
-    still = {digest: failed[digest] for digest in digests if digest in failed}
-    metadata = {BASIS: basis, POSTERIORS: "".join(digests[i] for i in said)}
-    if still:
-        metadata |= {FAILED: json.dumps(still), HOW: how}
-    values = np.array([earlier[digests[i]] for i in said]).reshape(len(said), len(predicted_names(spec)), 4)
-    missing = len(rows) - len(said)
-    return ResultTable(
-        frame=_frame(rows.iloc[said], predicted_names(spec), values),
-        metadata=metadata,
-        kept=len(rows) - len(new),
-        computed=len(new),
-        degraded=len(still) - missing,
-        unpredicted=missing,
+    rows = ukf_state.iloc[known]
+    return _Asked(
+        rows=rows,
+        inputs=inputs[known],
+        reasons=reasons(spec, ukf_state, inputs, states_of(previous))[known].tolist(),
+        digests=[digest[:DIGEST_LENGTH] for digest in rows["digest"]],
+        model=(lambda _: model) if ways is None else ways.to,
     )
 
 
-def failed_predictions(metadata: Mapping[str, str] | None) -> tuple[str, ...]:
-    """Where model runs failed for a window's predictions, for people: unit, time, coefficients, reasons."""
-    return tuple(json.loads((metadata or {}).get(FAILED, "{}")).values())
+def _predict(spec: TwinSpec, asked: _Asked, new: list[int], known: Known, progress: Progress) -> None:
+    """Add new rows' predictions, and what failed, to what is known."""
+    predict = Predictor(spec)
+    for done, i in enumerate(new, start=1):
+        row, digest = asked.rows.iloc[i], asked.digests[i]
+        values, failures = predict(asked.model(row), row, asked.inputs[i])
+        if values is not None:
+            known.predicted[digest] = values
+        if failures:
+            known.failed[digest] = f"{row['unit']} at {row['time']}: {told(failures)}"
+        progress(done, len(new))
 
 
-def _predicted(
-    spec: TwinSpec, model: PredictiveModel, row: "pd.Series[Any]", inputs: Floats
-) -> tuple[Floats | None, tuple[FailedRow, ...]]:
-    """(q, 4) mean, std, lower, upper of the quantities of ``predicted_names``, or None; and what failed."""
-    with located(str(row["unit"]), pd.Timestamp(str(row["time"])).value):
-        try:
-            marginals = predict_outputs(posterior_of_row(row), inputs, model, coefficients_of(spec))
-        except UnpredictableError as error:
-            return None, error.failures
-    table = _stacked([marginals], len(model.outputs))[0]
-    m = len(spec.measurements)
-    return np.concatenate([table[m:], table[:m]]), marginals.failures
+def _result(
+    spec: TwinSpec, asked: _Asked, known: Known, computed: int, metadata: dict[str, str], how: dict[str, str]
+) -> ResultTable:
+    """The rows of which something is known, and what is told beside them."""
+    digests, names = asked.digests, predicted_names(spec)
+    said = [i for i, digest in enumerate(digests) if digest in known.predicted]
+    still = {digest: known.failed[digest] for digest in digests if digest in known.failed}
+    metadata |= {POSTERIORS: "".join(digests[i] for i in said)}
+    if still:
+        metadata |= {FAILED: json.dumps(still)} | how
+    why = [joined(asked.reasons[i], RUNS_FAILED if digests[i] in still else "") for i in said]
+    values = in_columns([known.predicted[digests[i]] for i in said])
+    frame = _frame(asked.rows.iloc[said], prediction_columns(names), values)
+    frame[VALID] = pd.Series([not reason for reason in why], dtype="bool")
+    frame[WHY_NOT] = pd.Series(why, dtype="str")
+    missing = len(digests) - len(said)
+    return ResultTable(
+        frame=frame,
+        metadata=metadata,
+        kept=len(digests) - computed,
+        computed=computed,
+        degraded=len(still) - missing,
+        unpredicted=missing,
+    )
 
 
 def _inputs(spec: TwinSpec, ukf_state: pd.DataFrame, observations: pd.DataFrame) -> Floats:
@@ -160,36 +198,7 @@ def _inputs(spec: TwinSpec, ukf_state: pd.DataFrame, observations: pd.DataFrame)
     return joined[names].to_numpy(dtype=np.float64)
 
 
-def _basis(spec: TwinSpec) -> str:
-    """Fingerprint of what decides about a prediction beside the posterior, whose digest covers model and inputs."""
-    return hashlib.sha256(json.dumps(predicted_names(spec)).encode()).hexdigest()
-
-
-def _earlier(existing: Table | None, basis: str, how: str) -> tuple[dict[str, Floats], dict[str, str]]:
-    """What an existing table says, by the posterior: (q, 4) predictions, and what failed.
-
-    A model that is run as before would fail there again; run in another way it may not.
-    """
-    if existing is None or existing.metadata.get(BASIS) != basis:
-        return {}, {}
-    text = existing.metadata[POSTERIORS]
-    digests = [text[i : i + DIGEST_LENGTH] for i in range(0, len(text), DIGEST_LENGTH)]
-    values = existing.frame.drop(columns=["unit", "time"]).to_numpy(dtype=np.float64)
-    predictions = dict(zip(digests, values.reshape(len(digests), -1, 4), strict=True)) if digests else {}
-    failed: dict[str, str] = json.loads(existing.metadata.get(FAILED, "{}"))
-    if existing.metadata.get(HOW, how) == how:
-        return predictions, failed
-    return {digest: found for digest, found in predictions.items() if digest not in failed}, {}
-
-
-def _stacked(marginals: list[Marginals], size: int) -> Floats:
-    """(rows, q, 4): mean, std, lower, upper."""
-    table = [np.stack([each.mean, each.std, each.lower, each.upper], axis=1) for each in marginals]
-    return np.array(table, dtype=np.float64).reshape(len(marginals), size, 4)
-
-
-def _frame(rows: pd.DataFrame, names: tuple[str, ...], values: Floats) -> pd.DataFrame:
-    """Unit and time of some rows beside four columns for each name."""
-    columns = [name + suffix for name, suffix in itertools.product(names, ("", "_std", "_lower", "_upper"))]
+def _frame(rows: pd.DataFrame, columns: list[str], values: Floats) -> pd.DataFrame:
+    """Unit and time of some rows beside columns of numbers."""
     numbers = pd.DataFrame(values.reshape(len(rows), len(columns)), columns=columns, index=rows.index)
     return pd.concat([rows[["unit", "time"]], numbers], axis=1).reset_index(drop=True)

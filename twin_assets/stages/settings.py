@@ -35,6 +35,7 @@ def settings_of(spec: TwinSpec) -> FilterSettings:
         reuse=spec.filter.reuse and not hold and not spec.transient,
         hold=hold,
         resolution=np.array([part.resolution or 0.0 for part in spec.measurements]),
+        input_std=np.array([part.noise_std or 0.0 for part in spec.inputs]),
     )
 
 

@@ -21,6 +21,7 @@ from twin_assets.estimation.reuse import Learnt
 from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
+from twin_assets.stages.calibrated import Calibrated
 from twin_assets.stages.history import History
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
@@ -38,12 +39,14 @@ class UnitState:
         digest: hex hash over everything that led to it.
         space: fingerprint of the state space; a state means nothing in another one.
         past: the unit's recent past, where predictions depend on it.
+        calibrated: the inputs under which its observations were assimilated; None where an earlier version did not say.
     """
 
     state: FilterState
     digest: str
     space: str
     past: History | None = None
+    calibrated: Calibrated | None = None
 
 
 def state_space(coefficients: Coefficients) -> str:
@@ -144,6 +147,8 @@ def _described(unit: UnitState) -> dict[str, object]:
     if unit.past is not None:
         past = {"names": list(unit.past.names), "time_ns": _exact(unit.past.time_ns, "<i8")}
         found["past"] = {**past, "inputs": _exact(unit.past.inputs)}
+    if unit.calibrated is not None:
+        found["calibrated"] = unit.calibrated.ranges
     noise, learnt = unit.state.noise, unit.state.learnt
     if noise is not None:
         beliefs = {"log_mean": _exact(noise.log_mean), "log_std": _exact(noise.log_std)}
@@ -160,7 +165,9 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     learnt = _learnt_restored(found["learnt"]) if "learnt" in found else None
     noise = _noise_restored(found["noise"]) if "noise" in found else None
     past = _past_restored(found["past"]) if "past" in found else None
-    return UnitState(FilterState(found["time_ns"], posterior, learnt, noise), found["digest"], found["space"], past)
+    calibrated = Calibrated.of(found["calibrated"]) if "calibrated" in found else None
+    state = FilterState(found["time_ns"], posterior, learnt, noise)
+    return UnitState(state, found["digest"], found["space"], past, calibrated)
 
 
 def _past_restored(found: Mapping[str, Any]) -> History:

@@ -23,6 +23,7 @@ import pandas as pd
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
 from twin_assets.model import PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
+from twin_assets.stages.calibrated import Calibrated
 from twin_assets.stages.history import History, Memory
 from twin_assets.stages.settings import coefficients_of, estimates_noise, how_it_runs, settings_of
 from twin_assets.stages.states import (
@@ -183,7 +184,11 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
     parts: dict[str, object] = {
         # Nothing is said where a field has no value: fields that come to be leave the states of before valid.
         "model": spec.model.model_dump(mode="json", exclude={"fmu", *spec.model.HOW_IT_RUNS}, exclude_none=True),
-        "inputs": [part.model_dump(mode="json", include={"name", "constant"}) for part in spec.inputs],
+        "inputs": [
+            part.model_dump(mode="json", include={"name", "constant"})
+            | part.model_dump(mode="json", include={"noise_std"}, exclude_none=True)
+            for part in spec.inputs
+        ],
         "coefficients": [
             part.model_dump(mode="json", exclude={"description", "limit", "unit"}) for part in spec.coefficients
         ],
@@ -248,7 +253,15 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
             state = _as_written(engine.spec, plan, number, state)
     if len(plan.rows) % BLOCK == 0:
         state = _afresh(state, walk)
-    return _Run(records, UnitState(state, running.hex(), plan.start.space, walk.recent if walk else None))
+    recent, ranges = walk.recent if walk else None, _calibrated(engine.spec, plan, records)
+    return _Run(records, UnitState(state, running.hex(), plan.start.space, recent, ranges))
+
+
+def _calibrated(spec: TwinSpec, plan: _Plan, records: list[dict[str, object]]) -> Calibrated:
+    """The ranges of the inputs after the window's rows, kept and computed."""
+    before = Calibrated.before(tuple(part.name for part in spec.inputs), plan.start.calibrated)
+    used = np.array([dof > 0 for dof in (*plan.kept["dof"], *(found["dof"] for found in records))], dtype=bool)
+    return before.after(np.array([row.inputs for row in plan.rows]), used)
 
 
 def _as_written(spec: TwinSpec, plan: _Plan, number: int, state: FilterState) -> FilterState:

@@ -12,6 +12,7 @@ import pandas as pd
 from twin_assets.estimation import Gaussian, Step
 from twin_assets.model import Floats, told
 from twin_assets.spec import TwinSpec
+from twin_assets.stages.joint import joint_columns
 from twin_assets.stages.settings import estimates_noise
 
 
@@ -87,6 +88,7 @@ def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict
     return (
         found
         | _noise(spec, step)
+        | joint_columns(step)
         | {
             "nis": step.nis,
             "dof": step.dof,
@@ -128,6 +130,8 @@ def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFram
             types[f"{part.name}_noise_std"] = "float64"
     if estimates_noise(spec):
         types["noise"] = "object"
+    if any(part.noise_std is not None for part in spec.inputs):
+        types |= {"inputs_mean": "object", "inputs_root": "object"}
     types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64"}
     types |= {"failed_runs": "int64", "failures": "str", "digest": "str"}
     frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})

@@ -13,7 +13,9 @@ import pandas as pd
 from twin_assets.estimation.information import Untold
 from twin_assets.spec import CoefficientSpec, TwinSpec
 from twin_assets.stages.identifiability import told_in_window
+from twin_assets.stages.predictions import unstated
 from twin_assets.stages.states import UnitState
+from twin_assets.stages.validity import VALID, WHY_NOT
 from twin_assets.windows import Window
 
 NOTHING = "No observations in this window: nothing to refuse."
@@ -148,12 +150,12 @@ def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: p
 
 
 def finite(coefficients: pd.DataFrame, virtual_sensors: pd.DataFrame) -> Verdict:
-    """Whether every number to be published is one."""
+    """Whether every number to be published is one, and its uncertainty; a discrepancy that nobody states is none."""
     name = "finite"
     counts = {
         column: int((~np.isfinite(frame[column].to_numpy(dtype=np.float64))).sum())
         for frame in (coefficients, virtual_sensors)
-        for column in frame.columns.difference(["unit", "time"], sort=False)
+        for column in frame.columns.difference(["unit", "time", VALID, WHY_NOT, *unstated(frame)], sort=False)
     }
     bad = {column: count for column, count in counts.items() if count}
     numbers: dict[str, float | int | str] = {"not_finite": sum(bad.values())}
