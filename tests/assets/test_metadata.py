@@ -15,6 +15,7 @@ from twin_assets.assets.metadata import (
     smaller_png,
     table_metadata,
 )
+from twin_assets.assets.virtual_sensors import validity_share
 
 
 def estimates(*units: str) -> pd.DataFrame:
@@ -83,3 +84,11 @@ def test_few_marks_keep_their_colours() -> None:
         shown = found.getpixel((10 * number + 1, 11))
         assert isinstance(shown, tuple)
         assert max(abs(one - other) for one, other in zip(shown, mark, strict=True)) < 16
+
+
+def test_the_share_of_what_is_not_valid_is_charted_with_the_newest_reason() -> None:
+    """No rows, nothing to say; all valid, a share of zero and no reason."""
+    table = estimates("pump").assign(valid=[True, False, False], why_not=["", "speed = 9", "speed = 8"])
+    assert validity_share(table) == {"invalid_share": 2 / 3, "invalid_because": "speed = 8"}
+    assert validity_share(table[:1]) == {"invalid_share": 0.0}
+    assert validity_share(table[:0]) == {}

@@ -119,6 +119,19 @@ def test_a_row_holds_the_joint_posterior(noisy: TwinSpec, run: Callable[..., Ukf
     assert 0.0 < joint.std[2] < 0.05
 
 
+def test_of_an_input_that_was_not_known_nothing_is_believed(
+    noisy: TwinSpec, model: PredictiveModel, day: pd.DataFrame
+) -> None:
+    """Such a row says NaN, and there is no prediction; the coefficients go on."""
+    observations = day.copy()
+    observations.loc[3, "speed"] = np.nan
+    state = assimilate(noisy, model, observations, fmu_sha256="f").frame
+    assert np.isnan(state["inputs_mean"][3]).all()
+    assert np.isfinite(state["state_mean"][3]).all()
+    assert np.isfinite(np.array(state["inputs_mean"].drop(3).tolist())).all()
+    assert len(virtual_sensors_table(noisy, model, state, observations).frame) == len(day) - 1
+
+
 def test_parts_add_up(noisy: TwinSpec, model: PredictiveModel, day: pd.DataFrame) -> None:
     """Squares of the parts sum to that of the standard deviation; what nobody states counts as nothing."""
     state = assimilate(noisy, model, day, fmu_sha256="f").frame

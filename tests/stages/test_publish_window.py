@@ -313,3 +313,18 @@ def test_what_the_historian_rejects_changes_nothing(desk: Desk, monkeypatch: pyt
     desk.settle("publish")
     assert desk.settled
     assert desk.published() != before
+
+
+def test_what_turns_valid_takes_the_place_of_what_was_uncertain(desk: Desk) -> None:
+    """Each time has one sample a property, of the quality that its row has now: none of before stays beside it."""
+    desk.compute(FIRST)
+    for valid, quality in ((False, "UNCERTAIN"), (True, "GOOD")):
+        table = desk.store.read("pump", VIRTUAL_SENSORS, desk.day.key)
+        assert table is not None
+        flagged = table.assign(valid=valid, why_not="" if valid else "speed = 9")
+        desk.store.write("pump", VIRTUAL_SENSORS, desk.day.key, flagged, {})
+        desk.settle("publish")
+        assert desk.published() == {"10:00": 1.0, "10:20": 1.0}
+        found = desk.historian.read(("pump",), ("shaft_torque", "wear"), desk.day.start, desk.day.end)
+        assert set(found["quality"][found["property"] == "shaft_torque"]) == {quality}
+        assert set(found["quality"][found["property"] == "wear"]) == {"GOOD"}

@@ -1,5 +1,7 @@
 """virtual_sensors: what nobody measures, predicted by the calibrated model, each with its uncertainty."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 import pandas as pd
 
@@ -12,6 +14,7 @@ from twin_assets.plots import measured_predicted_figure, virtual_sensors_figure
 from twin_assets.resources import Workbench
 from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE, VIRTUAL_SENSORS
+from twin_assets.stages.misfit import Misfit, lasting_misfits
 from twin_assets.stages.predictions import predicted_names
 from twin_assets.stages.results import virtual_sensors_table
 from twin_assets.stages.states import previous_state
@@ -47,11 +50,12 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
         model = models.of(twin)
 
         def make(window: Window, steps: Steps) -> Made:
+            filtered, observed = (tables.read(stage, window) for stage in (UKF_STATE, OBSERVATIONS))
             result = virtual_sensors_table(
                 spec,
                 _of_the_filter(tables, model, window),
-                tables.read(UKF_STATE, window),
-                tables.read(OBSERVATIONS, window),
+                filtered,
+                observed,
                 existing=load(bench.store, spec.name, VIRTUAL_SENSORS, window.key),
                 previous=previous_state(bench.store, spec, window),
                 progress=steps,
@@ -63,6 +67,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
                 "degraded_predictions": result.degraded,
                 "not_predicted": result.unpredicted,
                 **validity_share(result.frame),
+                **_misfits(lasting_misfits(spec, observed, filtered, result.frame)),
             }
             return Made(
                 result.frame, result.metadata, {**counts, **newest_values(result.frame, charted), "newest": newest}
@@ -89,6 +94,11 @@ def validity_share(frame: pd.DataFrame) -> Metadata:
     flagged = invalid(frame)
     found: Metadata = {"invalid_share": float(flagged.mean())}
     return found | {"invalid_because": str(frame[WHY_NOT][flagged].iloc[-1])} if flagged.any() else found
+
+
+def _misfits(found: Sequence[Misfit]) -> Metadata:
+    """What measured outputs keep differing by from what the model says of them; nothing where nothing shows."""
+    return {"lasting_misfit": "; ".join(map(str, found))} if found else {}
 
 
 def _of_the_filter(tables: Tables, model: LazyModel, window: Window) -> PredictiveModel:

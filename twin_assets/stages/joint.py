@@ -11,12 +11,18 @@ import pandas as pd
 from twin_assets.estimation import Gaussian, Step
 
 
-def joint_columns(step: Step) -> dict[str, object]:
-    """``inputs_mean`` (q,) and ``inputs_root`` (q (n + q),): the last rows of the joint root; none if all are exact."""
+def joint_columns(step: Step, *, known: bool) -> dict[str, object]:
+    """``inputs_mean`` (q,) and ``inputs_root`` (q (n + q),): the last rows of the joint root; none if all are exact.
+
+    Args:
+        step: what one observation did.
+        known: whether all inputs were; if not, nothing was believed of them: NaN.
+    """
     if step.joint is None:
         return {}
     n = step.posterior.mean.size
-    return {"inputs_mean": np.array(step.joint.mean[n:]), "inputs_root": np.array(step.joint.root[n:]).reshape(-1)}
+    believed = 1.0 if known else np.nan
+    return {"inputs_mean": step.joint.mean[n:] * believed, "inputs_root": step.joint.root[n:].reshape(-1) * believed}
 
 
 def joint_of_row(row: "pd.Series[Any]", states: Gaussian) -> Gaussian:

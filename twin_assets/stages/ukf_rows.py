@@ -88,7 +88,7 @@ def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict
     return (
         found
         | _noise(spec, step)
-        | joint_columns(step)
+        | joint_columns(step, known=bool(np.isfinite(row.inputs).all()))
         | {
             "nis": step.nis,
             "dof": step.dof,
