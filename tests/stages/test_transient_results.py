@@ -35,6 +35,21 @@ def test_a_speed_that_nobody_measures_is_predicted_through_the_transient() -> No
     assert np.abs(table["speed"] - speed).iloc[20:].max() < 0.05
 
 
+def test_inputs_are_exact_and_judged_in_transient_mode_too() -> None:
+    """Nothing of the uncertainty is theirs; a force beyond all that was met, with nothing measured then, is told."""
+    observations = recorded(TRUTH, 130, 3, lead=100)
+    measured = [name for name in observations.columns if f"{name}_reason" in observations and name != "force"]
+    observations.loc[observations.index[-1], measured] = np.nan
+    observations.loc[observations.index[-1], [f"{name}_reason" for name in measured]] = "missing"
+    observations.loc[observations.index[-1], "force"] = 1e3
+    result = assimilate(spec_of(), Swing(), observations, fmu_sha256="f")
+    table = virtual_sensors_table(spec_of(), Swing(), result.frame, observations).frame
+    assert (table["speed_std_inputs"] == 0.0).all()
+    np.testing.assert_array_equal(table["speed_std_coefficients"], table["speed_std"])
+    assert table["valid"].tolist() == [True] * 49 + [False]
+    assert table["why_not"].iloc[-1].startswith("force = 1000")
+
+
 def test_the_past_before_a_window_is_that_of_the_filter() -> None:
     """A window that begins amid the movement has predictions from its first observation on."""
     first, second = filtered(cut=100)

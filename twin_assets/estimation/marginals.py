@@ -70,12 +70,14 @@ class Predictions(Marginals):
         of both, and added in quadrature, to the interval's arms as well.
         """
         known = np.nan_to_num(std, nan=0.0)
-        reach = _Z_95 * known
+        arms = (np.hypot(arm, _Z_95 * known) for arm in (self.mean - self.lower, self.upper - self.mean))
+        lower, upper = (self.mean + sign * arm for sign, arm in zip((-1.0, 1.0), arms, strict=True))
         return replace(
             self,
             std=np.hypot(self.std, known),
-            lower=self.mean - np.hypot(self.mean - self.lower, reach),
-            upper=self.mean + np.hypot(self.upper - self.mean, reach),
+            # Where there is none nothing is rounded.
+            lower=np.where(known > 0.0, lower, self.lower),
+            upper=np.where(known > 0.0, upper, self.upper),
             std_discrepancy=std,
         )
 
