@@ -122,12 +122,13 @@ def gather(twin: Twin, description: FmuDescription, conditions: Conditions) -> E
     Raises:
         TwinError: if the model cannot be started or evaluated.
     """
-    coefficients, given = coefficients_of(twin.spec), settings_of(twin.spec).noise_std
+    coefficients, settings = coefficients_of(twin.spec), settings_of(twin.spec)
+    given, input_std = settings.noise_std, settings.input_std
     with open_model(twin) as model:
         (values,) = model.evaluate(coefficients.initial[None, :], conditions.points[0])
         # Where noise will be estimated, a guess: with it all that is said of observations is a guess.
         noise = np.where(np.isnan(given), guessed_noise(values[: given.size]), given)
-        sensitivity = local_sensitivity(model, conditions.points, coefficients, noise, conditions.shares)
+        sensitivity = local_sensitivity(model, conditions.points, coefficients, noise, conditions.shares, input_std)
         restart = probe_restart(model)
         if restart.replay is not None and restart.replay.status == "fails":
             raise TwinError(

@@ -19,6 +19,7 @@ from twin_assets.estimation import (
     prior,
 )
 from twin_assets.estimation.inputs import NoisyInputs
+from twin_assets.estimation.sensitivity import local_sensitivity
 from twin_assets.model import Attempt, FailedRow, Floats, PredictiveModel, attempt_each
 
 HOUR_NS = 3_600_000_000_000
@@ -94,6 +95,15 @@ def test_a_plant_that_differs_from_its_model_has_a_third_part() -> None:
     assert differing.mean[2] - differing.lower[2] == pytest.approx(Z_95 * differing.std[2])
     assert differing.upper[2] - differing.mean[2] == pytest.approx(Z_95 * differing.std[2])
     np.testing.assert_array_equal(differing.std_discrepancy, [np.nan, 0.0, 0.7])
+
+
+def test_what_can_be_told_is_told_with_the_errors_of_inputs() -> None:
+    """One observation leaves the standard deviations that the filter has after it; exact inputs would leave less."""
+    found = local_sensitivity(LINEAR, MEASURED, COEFFICIENTS, NOISE, input_std=ERROR)
+    np.testing.assert_allclose(found.reachable_std, stepped(SETTINGS).posterior.std, rtol=1e-9)
+    exact = local_sensitivity(LINEAR, MEASURED, COEFFICIENTS, NOISE)
+    np.testing.assert_allclose(exact.reachable_std, stepped(FilterSettings(NOISE, 1e-9)).posterior.std, rtol=1e-9)
+    assert (exact.reachable_std < found.reachable_std).all()
 
 
 def test_where_nothing_is_measured_an_input_is_as_sure_as_its_sensor() -> None:

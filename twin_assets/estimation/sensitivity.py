@@ -13,7 +13,7 @@ is said per observation: how much N of them are worth depends on how fast the co
 Belongs here: what runs around the prior say, put together. Profiles, designs and changes along a history do not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.combinations import Combination, Confusion, combination, confusions, named, reduced
 from twin_assets.estimation.coordinates import exponential, straight
 from twin_assets.estimation.evaluation import outputs_of
+from twin_assets.estimation.gaussian import triangular
 from twin_assets.estimation.laws import far_way
 from twin_assets.estimation.seen import Measure, Seen, seen_around
 from twin_assets.model import Floats, PredictiveModel
@@ -58,6 +59,7 @@ def local_sensitivity(
     coefficients: Coefficients,
     noise_std: Floats,
     shares: Floats | None = None,
+    input_std: Floats | None = None,
 ) -> LocalSensitivity:
     """Run the model around the prior, 2n + 1 times an operating point, and judge what its first m outputs say.
 
@@ -71,13 +73,17 @@ def local_sensitivity(
             standard deviation inside, so that there are two sides to look at.
         noise_std: (m,) of the measurements.
         shares: (q,) how much of the time each operating point stands for; equal ones if None.
+        input_std: (p,) standard deviations of the inputs' errors, noise that the measurements share (two model runs an
+            input and operating point); 0 for none, None if all are exact.
 
     Raises:
         EvaluationError: if the model fails.
     """
     conditions = np.atleast_2d(inputs)
     weights = np.ones(len(conditions)) if shares is None else shares
-    measure = _measure(model, conditions, weights / weights.sum(), noise_std)
+    errors = np.zeros(len(model.inputs)) if input_std is None else input_std
+    roots = [_noise_root(model, each, coefficients.initial, noise_std, errors) for each in conditions]
+    measure = _measure(model, conditions, weights / weights.sum(), noise_std, roots)
     seen = seen_around(measure, straight(coefficients))
     variance = (seen.directions**2 / (1.0 + seen.values**2)).sum(axis=1)
     return LocalSensitivity(
@@ -89,15 +95,35 @@ def local_sensitivity(
     )
 
 
-def _measure(model: PredictiveModel, conditions: Floats, shares: Floats, noise_std: Floats) -> Measure:
+def _measure(
+    model: PredictiveModel, conditions: Floats, shares: Floats, noise_std: Floats, roots: Sequence[Floats]
+) -> Measure:
     """All operating points at once; squares add up to those of an average observation."""
 
+    def whitened(values: Floats, condition: Floats, root: Floats) -> Floats:
+        outputs = outputs_of(values, condition, model)[:, : noise_std.size] / noise_std
+        return np.asarray(np.linalg.solve(root, outputs.T).T, dtype=np.float64) if root.size else outputs
+
     def measure(values: Floats) -> Floats:
-        outputs = [outputs_of(values, condition, model)[:, : noise_std.size] for condition in conditions]
-        weighted = [np.sqrt(share) * each / noise_std for share, each in zip(shares, outputs, strict=True)]
-        return np.hstack(weighted)
+        points = zip(shares, conditions, roots, strict=True)
+        return np.hstack([np.sqrt(share) * whitened(values, condition, root) for share, condition, root in points])
 
     return measure
+
+
+def _noise_root(
+    model: PredictiveModel, condition: Floats, center: Floats, noise_std: Floats, input_std: Floats
+) -> Floats:
+    """(m, m) root of the measurements' covariance at an operating point, in their own noise; (0, 0) for that alone."""
+    errors = np.diag(input_std)[input_std > 0.0]
+    if not len(errors):
+        return np.empty((0, 0))
+    ahead, behind = (
+        np.array([outputs_of(center[np.newaxis], condition + sign * error, model)[0] for error in errors])
+        for sign in (1.0, -1.0)
+    )
+    shared = (ahead - behind)[:, : noise_std.size] / (2.0 * noise_std)
+    return triangular(np.eye(noise_std.size), shared.T)
 
 
 def _combinations(measure: Measure, coefficients: Coefficients, seen: Seen) -> Iterator[Combination]:
