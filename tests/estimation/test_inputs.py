@@ -264,6 +264,12 @@ def test_what_is_no_standard_deviation_is_refused(std: Floats) -> None:
         NoisyInputs.of(("u0", "u1"), MEASURED, std)
 
 
+def test_a_posterior_of_other_unknowns_is_refused() -> None:
+    """That of coefficients and an input, where no input is said to have an error."""
+    with pytest.raises(ValueError, match="a posterior of 3 unknowns was given; expected those of"):
+        predict_outputs(kalman(), MEASURED, LINEAR, COEFFICIENTS)
+
+
 def test_a_surprise_is_explained_with_errors_of_inputs_too(
     make_kinked: Callable[[], tuple[PredictiveModel, Coefficients]],
 ) -> None:

@@ -1,5 +1,7 @@
 """Inputs with errors, through the stages: the same bytes however a window is cut, and parts that add up."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from twin_assets.assets.ukf_state import columns
 from twin_assets.estimation import Gaussian
 from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
-from twin_assets.stages import UKF_STATE
+from twin_assets.stages import OBSERVATIONS, PUBLISHED, UKF_STATE, VIRTUAL_SENSORS
 from twin_assets.stages.joint import joint_of_row
+from twin_assets.stages.lineage import described
 from twin_assets.stages.observations import observe
 from twin_assets.stages.predictions import unstated
 from twin_assets.stages.results import virtual_sensors_table
@@ -95,6 +98,18 @@ def test_an_error_that_comes_to_be_known_replays(
     assert (after > before).all()
 
 
+def test_what_twin_yaml_says_of_uncertainty_makes_only_that_stale_which_knows_it(
+    spec: TwinSpec, make_spec: MakeSpec, noisy: TwinSpec
+) -> None:
+    """An input's error is the filter's affair, a discrepancy that of predictions; observations know of neither."""
+    assert described(spec, OBSERVATIONS) == described(noisy, OBSERVATIONS)
+    assert described(spec, PUBLISHED) == described(noisy, PUBLISHED)
+    error = make_spec(inputs=[SPEED | {"noise_std": 0.05}, HEAD])
+    assert described(spec, VIRTUAL_SENSORS) == described(error, VIRTUAL_SENSORS) != described(noisy, VIRTUAL_SENSORS)
+    names = hashlib.sha256(json.dumps(["torque"]).encode()).hexdigest()
+    assert described(spec, VIRTUAL_SENSORS) == names, "tables of before there was a discrepancy stay current"
+
+
 def test_exact_inputs_leave_tables_as_they_were(spec: TwinSpec, run: Callable[..., UkfResult]) -> None:
     """No further column where nobody says that an input has errors."""
     assert not [name for name in run(spec, "store", DAYS[0]).frame.columns if name.startswith("inputs_")]
@@ -173,7 +188,6 @@ def test_posteriors_from_before_an_error_was_known_are_predicted_with_it(
 ) -> None:
     """The table of the filter is still that of exact inputs: the input is then as sure as its sensor."""
     state = assimilate(spec, model, day, fmu_sha256="f").frame
-    old = virtual_sensors_table(spec, model, state, day)
-    frame = virtual_sensors_table(noisy, model, state, day, existing=Table(old.frame, old.metadata)).frame
+    frame = virtual_sensors_table(noisy, model, state, day).frame
     leak = frame["torque"] / day["speed"]
     np.testing.assert_allclose(frame["torque_std_inputs"], 0.05 * leak, rtol=1e-6)

@@ -38,6 +38,7 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
         kinds=frozenset({"sqlite"}),
         description="Results that passed the checks, in the historian: `<coefficient>`, `<virtual sensor>` and"
         " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written."
+        " Predictions that do not rest on what was calibrated are of quality UNCERTAIN, all else is GOOD."
         " A window's results take the place of what it published before; a refused one withdraws it.",
         columns=COLUMNS,
         # A refused window is not materialized: those that pass are reported one by one, and no output for all of them.

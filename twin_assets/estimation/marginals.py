@@ -146,8 +146,9 @@ def predict_outputs(
     noisy = NoisyInputs.of(model.inputs, inputs, input_std)
     unknowns = noisy.coefficients(coefficients)
     believed = noisy.beside(posterior) if posterior.mean.size == len(coefficients.names) else posterior
-    root = last_first(believed, len(noisy.names))
-    states = believed.mean + _Z_95 * _axes(root)
+    if believed.mean.size != len(unknowns.names):
+        raise ValueError(f"a posterior of {believed.mean.size} unknowns was given; expected those of {unknowns.names}")
+    states = believed.mean + _Z_95 * _axes(last_first(believed, len(noisy.names)))
     runs = Runs(model, inputs, noisy=noisy)
 
     def run(states: Floats) -> Floats:
@@ -156,11 +157,20 @@ def predict_outputs(
     outputs = mended(states, run(states), run)
     if outputs is None:
         raise UnpredictableError(runs.failures)
-    here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, believed.mean.size, -1)
+    return _summed(outputs, len(noisy.names), runs.failures)
+
+
+def _summed(outputs: Floats, inputs: int, failures: tuple[FailedRow, ...]) -> Predictions:
+    """What the ends of the axes say together.
+
+    Args:
+        outputs: (2n+1, m) in the center, then at both ends of n axes.
+        inputs: how many of the axes, the first ones, are all that hangs on the inputs.
+        failures: to be told.
+    """
+    here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, len(outputs) // 2, -1)
     linear, bend = (ahead - behind) / (2.0 * _Z_95), (ahead + behind) / (2.0 * _Z_95**2)
-    mean = here + bend.sum(axis=0)
-    variances = linear**2 + 2.0 * bend**2
-    of_inputs, rest = variances[: len(noisy.names)], variances[len(noisy.names) :]
+    mean, variances = here + bend.sum(axis=0), linear**2 + 2.0 * bend**2
     rise = np.sqrt((np.maximum(np.maximum(ahead, behind), 0.0) ** 2).sum(axis=0))
     fall = np.sqrt((np.minimum(np.minimum(ahead, behind), 0.0) ** 2).sum(axis=0))
     return Predictions(
@@ -168,9 +178,9 @@ def predict_outputs(
         std=np.sqrt(variances.sum(axis=0)),
         lower=np.minimum(here - fall, mean),
         upper=np.maximum(here + rise, mean),
-        failures=runs.failures,
-        std_coefficients=np.sqrt(rest.sum(axis=0)),
-        std_inputs=np.sqrt(of_inputs.sum(axis=0)),
+        failures=failures,
+        std_coefficients=np.sqrt(variances[inputs:].sum(axis=0)),
+        std_inputs=np.sqrt(variances[:inputs].sum(axis=0)),
         std_discrepancy=np.full(mean.size, np.nan),
     )
 

@@ -65,10 +65,14 @@ def described(spec: TwinSpec, stage: str) -> str:
     parts: dict[str, list[object]] = {
         OBSERVATIONS: [
             spec.align.model_dump(mode="json"),
-            [part.model_dump(mode="json", exclude={*texts, "between"}) for part in spec.inputs],
+            [part.model_dump(mode="json", exclude={*texts, "between", "noise_std"}) for part in spec.inputs],
             [part.model_dump(mode="json", exclude={*texts, "noise_std", "resolution"}) for part in spec.measurements],
         ],
-        VIRTUAL_SENSORS: [part.name for part in spec.virtual_sensors],
+        VIRTUAL_SENSORS: [
+            # Where nothing is stated the name is all: tables of before there was anything to state stay current.
+            part.name if part.discrepancy_std is None else [part.name, part.discrepancy_std]
+            for part in spec.virtual_sensors
+        ],
         PUBLISHED: [
             spec.checks.model_dump(mode="json"),
             [[part.name, part.source] for part in (*spec.measurements, *spec.virtual_sensors)],

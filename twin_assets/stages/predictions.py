@@ -80,13 +80,8 @@ def in_columns(predicted: list[Floats]) -> Floats:
 
 
 def basis_of(spec: TwinSpec) -> str:
-    """Fingerprint of what decides about a prediction beside the posterior, whose digest covers model and inputs.
-
-    What the inputs are off by is in the digest, too, but for posteriors that were computed before anyone said so.
-    """
-    errors = [part.noise_std for part in spec.inputs]
-    differs = [part.discrepancy_std for part in spec.virtual_sensors]
-    said = ["parts", predicted_names(spec), errors, differs]
+    """Fingerprint of what decides about a prediction beside the posterior, whose digest covers model and inputs."""
+    said = ["parts", predicted_names(spec), [part.discrepancy_std for part in spec.virtual_sensors]]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
