@@ -189,6 +189,19 @@ def test_noise_is_estimated_apart_from_the_errors_of_inputs() -> None:
     assert (ignored > 1.5 * plant.noise_std).all()
 
 
+def test_a_machine_that_stands_still_tells_nothing_of_its_noise_whatever_its_input_is_off_by() -> None:
+    """At a measured drive of zero a channel hangs on the drive's error alone: its noise has to wait."""
+    driven = ClosedForm(lambda b, u: b * u[0], ("gain",), ("y",), ("drive",))
+    one = free(("gain",), np.array([2.0]), np.array([0.5]))
+    settings = FilterSettings(np.array([np.nan]), 1e-9, input_std=np.array([0.1]))
+    still = filter_step(prior(one), 0, np.array([0.3]), np.zeros(1), driven, one, settings)
+    assert still.noise is not None
+    assert still.noise.channels == ()
+    running = filter_step(still.state, HOUR_NS, np.array([2.2]), np.ones(1), driven, one, settings)
+    assert running.noise is not None
+    assert running.noise.channels == ("y",)
+
+
 def noise_estimated(input_std: Floats | None) -> Floats:
     """(3,) what the filter finds in 500 observations of the plant of the honesty tests."""
     plant, rng = NOISY_INPUTS, np.random.default_rng(0)

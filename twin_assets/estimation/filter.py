@@ -136,7 +136,8 @@ def _guessed(
         return known
     spread = replace(looked.model, slope=looked.model.slope @ looked.believed.root)
     # What depends on no coefficient here, as all does on a machine that stands still, tells nothing of its noise.
-    size = np.sqrt((spread.slope**2).sum(axis=1) + (spread.rest**2).sum(axis=0))
+    told = spread.slope[:, : len(coefficients.names)]
+    size = np.sqrt((told**2).sum(axis=1) + (spread.rest**2).sum(axis=0))
     new &= size > _STANDSTILL * np.abs(spread.value)
     return met(known, channels, new, observation, spread) if new.any() else known
 
