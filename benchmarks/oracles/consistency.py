@@ -167,9 +167,7 @@ def walk(plant: Plant, rng: np.random.Generator) -> Floats:
     return np.array(truth)
 
 
-def play(
-    plant: Plant, seed: int, *, noise_given: bool = True, errors_known: bool = True, reuse: bool = False
-) -> Run:
+def play(plant: Plant, seed: int, *, noise_given: bool = True, errors_known: bool = True, reuse: bool = False) -> Run:
     """One life of the plant, filtered by all sigma points or by slopes that are reused.
 
     Errors of its inputs are known by their standard deviation, or ignored.

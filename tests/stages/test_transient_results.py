@@ -1,9 +1,12 @@
 """Virtual sensors of a process that never rests: at the same times, from the same recent past as the filter."""
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from tests.stages.moving import Swing, recorded, spec_of
 from twin_assets.model import InputPath
+from twin_assets.stages import replay
 from twin_assets.stages.results import virtual_sensors_table
 from twin_assets.stages.tables import Table
 from twin_assets.stages.ukf import UkfResult, assimilate
@@ -69,11 +72,41 @@ def test_a_prediction_in_the_middle_of_a_window_is_kept() -> None:
     observations, (_, result) = recorded(TRUTH, 130, 3, lead=100), filtered()
     model = Swing()
     done = virtual_sensors_table(spec_of(), model, result.frame, observations)
-    assert (done.kept, done.computed, model.model_runs) == (0, 50, 250)
+    assert (done.kept, done.computed) == (0, 50)
+    model = Swing()
     again = virtual_sensors_table(
         spec_of(), model, result.frame, observations, existing=Table(done.frame, done.metadata)
     )
-    assert (again.kept, again.computed, model.model_runs) == (50, 0, 250)
+    assert (again.kept, again.computed, model.model_runs) == (50, 0, 0)
+
+
+def test_many_rows_look_from_the_same_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way through the memory serves up to 36 rows; what comes of it is what a way for every row says."""
+    # Longer than need be: a way to many rows begins earlier than one's own.
+    spec, observations = spec_of(model={"memory_s": 60.0}), recorded(TRUTH, 240, 3, lead=100)
+    result = assimilate(spec, Swing(), observations, fmu_sha256="f")
+    model, alone = Swing(), Swing()
+    table = virtual_sensors_table(spec, model, result.frame, observations).frame
+    monkeypatch.setattr(replay, "READS", 1)
+    each = virtual_sensors_table(spec, alone, result.frame, observations).frame
+    assert alone.intervals == 120 * 5 * 120
+    assert model.intervals * 10 < alone.intervals
+    for name in ("position_predicted", "speed"):
+        typical = each[f"{name}_std"].rolling(12, min_periods=1, center=True).max()
+        for column in (name, f"{name}_std", f"{name}_lower", f"{name}_upper"):
+            assert (np.abs(table[column] - each[column]) / typical).max() < 0.05, column
+
+
+@pytest.mark.parametrize("cut", [81, 95, 121])
+def test_later_rows_change_nothing_of_what_was_predicted(cut: int) -> None:
+    """Wherever a window was cut, the rows are the same to the bit as if it never had been."""
+    observations, (_, result) = recorded(TRUTH, 130, 3, lead=100), filtered()
+    whole = virtual_sensors_table(spec_of(), Swing(), result.frame, observations)
+    first = virtual_sensors_table(spec_of(), Swing(), result.frame.iloc[:cut], observations.iloc[:cut])
+    found = Table(first.frame, first.metadata)
+    second = virtual_sensors_table(spec_of(), Swing(), result.frame, observations, existing=found)
+    assert (second.kept, second.computed) == (cut - 80, 130 - cut)
+    pd.testing.assert_frame_equal(second.frame, whole.frame, check_exact=True)
 
 
 def test_nothing_is_predicted_of_an_empty_window() -> None:

@@ -14,8 +14,8 @@ from twin_assets.estimation.inputs import NoisyInputs, last_first
 from twin_assets.estimation.mending import mended
 from twin_assets.model import EvaluationError, FailedRow, Floats, PredictiveModel, told
 
-# The standard normal quantile of 97.5 %.
-_Z_95 = 1.959963984540054
+Z_95 = 1.959963984540054
+"""The standard normal quantile of 97.5 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Predictions(Marginals):
         of both, and added in quadrature, to the interval's arms as well.
         """
         known = np.nan_to_num(std, nan=0.0)
-        arms = (np.hypot(arm, _Z_95 * known) for arm in (self.mean - self.lower, self.upper - self.mean))
+        arms = (np.hypot(arm, Z_95 * known) for arm in (self.mean - self.lower, self.upper - self.mean))
         lower, upper = (self.mean + sign * arm for sign, arm in zip((-1.0, 1.0), arms, strict=True))
         return replace(
             self,
@@ -105,7 +105,7 @@ def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Ma
         coefficients: bounds.
     """
     moments = physical(posterior, coefficients)
-    reach = _Z_95 * posterior.std
+    reach = Z_95 * posterior.std
     lower, upper = _outermost(posterior.mean + np.array([-reach, reach]), posterior, coefficients)
     return Marginals(moments.mean, np.sqrt(np.diag(moments.cov)), lower, upper)
 
@@ -148,7 +148,7 @@ def predict_outputs(
     believed = noisy.beside(posterior) if posterior.mean.size == len(coefficients.names) else posterior
     if believed.mean.size != len(unknowns.names):
         raise ValueError(f"a posterior of {believed.mean.size} unknowns was given; expected those of {unknowns.names}")
-    states = believed.mean + _Z_95 * _axes(last_first(believed, len(noisy.names)))
+    states = believed.mean + Z_95 * _axes(last_first(believed, len(noisy.names)))
     runs = Runs(model, inputs, noisy=noisy)
 
     def run(states: Floats) -> Floats:
@@ -169,7 +169,7 @@ def _summed(outputs: Floats, inputs: int, failures: tuple[FailedRow, ...]) -> Pr
         failures: to be told.
     """
     here, (ahead, behind) = outputs[0], (outputs[1:] - outputs[0]).reshape(2, len(outputs) // 2, -1)
-    linear, bend = (ahead - behind) / (2.0 * _Z_95), (ahead + behind) / (2.0 * _Z_95**2)
+    linear, bend = (ahead - behind) / (2.0 * Z_95), (ahead + behind) / (2.0 * Z_95**2)
     mean, variances = here + bend.sum(axis=0), linear**2 + 2.0 * bend**2
     rise = np.sqrt((np.maximum(np.maximum(ahead, behind), 0.0) ** 2).sum(axis=0))
     fall = np.sqrt((np.minimum(np.minimum(ahead, behind), 0.0) ** 2).sum(axis=0))
@@ -193,7 +193,7 @@ def _outermost(states: Floats, posterior: Gaussian, coefficients: Coefficients) 
     clamp without a bend would, if that is farther out; less far out, the difference counts in proportion. (Without it
     intervals hold such a coefficient 89 to 92 % of the time, with all of the difference 97 to 99 %.)
     """
-    reach = _Z_95 * posterior.std
+    reach = Z_95 * posterior.std
     ends = posterior.mean + np.array([-reach, reach])
     beyond = (np.clip(ends, coefficients.lower, coefficients.upper) - to_physical(ends, coefficients)) / 2.0
     below, above = np.minimum(beyond[0], 0.0), np.maximum(beyond[1], 0.0)

@@ -2,6 +2,7 @@
 
 from twin_assets.simulation import FmuModel, SettleSettings
 from twin_assets.spec_file import Twin
+from twin_assets.stages.replay import READS
 from twin_assets.stages.settings import coefficients_of, settings_of
 from twin_assets.stages.telemetry import resolve_units
 from twin_assets.stages.ukf import BLOCK
@@ -36,5 +37,5 @@ def open_model(twin: Twin, workers: int | None = None) -> FmuModel:
         recycle_above_mb=spec.model.recycle_above_mb,
         interface=spec.model.interface,
         follow_step_s=spec.model.follow_step_s,
-        most_reads=BLOCK if spec.transient else 1,
+        most_reads=max(BLOCK, READS) if spec.transient else 1,
     )

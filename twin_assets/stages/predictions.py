@@ -19,6 +19,7 @@ from twin_assets.model import FailedRow, Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_names import PREDICTED
 from twin_assets.stages.joint import joint_of_row
+from twin_assets.stages.replay import READS
 from twin_assets.stages.settings import coefficients_of, settings_of
 from twin_assets.stages.states import posterior_of_row
 from twin_assets.stages.tables import Table, located
@@ -81,7 +82,8 @@ def in_columns(predicted: list[Floats]) -> Floats:
 
 def basis_of(spec: TwinSpec) -> str:
     """Fingerprint of what decides about a prediction beside the posterior, whose digest covers model and inputs."""
-    said = ["parts", predicted_names(spec), [part.discrepancy_std for part in spec.virtual_sensors]]
+    said: list[object] = ["parts", predicted_names(spec), [part.discrepancy_std for part in spec.virtual_sensors]]
+    said += [READS] if spec.transient else []
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -4,17 +4,24 @@ Belongs here: which past belongs to an observation of a table. What the filter m
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from twin_assets.estimation import Coefficients, Gaussian
+from twin_assets.estimation.nearby import Nearby, is_near, surroundings
 from twin_assets.model import Floats, InputPath, PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.history import History, Memory
-from twin_assets.stages.states import states_of
+from twin_assets.stages.settings import coefficients_of
+from twin_assets.stages.states import posterior_of_row, states_of
 from twin_assets.stages.ukf_rows import rows_of
+
+READS = 36
+"""For so many observations, at the most, points are led on before they are led through the recent past anew."""
 
 
 class Replayed:
@@ -35,7 +42,11 @@ class Replayed:
 
 
 class Ways:
-    """Each observation's way through the recent past, for predictions at any coefficients.
+    """Each observation's way through the recent past, for predictions where the filter's posteriors are.
+
+    Rows whose posteriors are near to each other look at the model from common points, those of the first of them, each
+    of which is led once through the recent past and on to all of them. Who looks from where follows from the posteriors
+    up to a row alone: later rows change nothing of it.
 
     Args:
         spec: of a twin in transient mode.
@@ -49,6 +60,7 @@ class Ways:
     ) -> None:
         before, names = states_of(previous), tuple(part.name for part in spec.inputs)
         self._memory, self._histories = Memory.of(spec), dict[str, History]()
+        self._coefficients = coefficients_of(spec)
         self._model: TransientModel = model  # type: ignore[assignment]  # what transient mode is run with
         for unit, rows in observations.groupby("unit", sort=False):
             past = before[str(unit)].past if str(unit) in before else None
@@ -58,11 +70,17 @@ class Ways:
         """(k,) whether the recent past of each row's unit and time is known, or needs not to be."""
         return np.array([self._known(row) for _, row in rows.iterrows()], dtype=bool)
 
-    def to(self, row: "pd.Series[Any]") -> PredictiveModel:
-        """The model at a row's unit and time; they have known inputs."""
-        history, place = self._place(row)
-        first, _ = history.beginning(place, self._memory)
-        return Replayed(self._model, history.path(first, [place], self._memory))
+    def models(self, rows: pd.DataFrame) -> list[PredictiveModel]:
+        """The model at the unit and time of each row of a ukf_state table; all of them have known inputs."""
+        found, newest = list[PredictiveModel](), dict[str, _Look]()
+        for _, row in rows.iterrows():
+            unit, posterior = str(row["unit"]), posterior_of_row(row)
+            history, place = self._place(row)
+            look = newest.get(unit)
+            if look is None or not look.serves(place, posterior):
+                look = newest[unit] = _Look(self._model, self._coefficients, self._memory, history, place, posterior)
+            found.append(look.added(place))
+        return found
 
     def _known(self, row: "pd.Series[Any]") -> bool:
         history, place = self._place(row)
@@ -72,6 +90,55 @@ class Ways:
     def _place(self, row: "pd.Series[Any]") -> tuple[History, int]:
         history = self._histories[str(row["unit"])]
         return history, history.place(_time_ns(row))
+
+
+class _Look:
+    """The model at common points, for some observations; it is run when the first of them is asked for."""
+
+    def __init__(
+        self,
+        model: TransientModel,
+        coefficients: Coefficients,
+        memory: Memory,
+        history: History,
+        place: int,
+        posterior: Gaussian,
+    ) -> None:
+        self._model, self._coefficients, self._memory, self._history = model, coefficients, memory, history
+        self._drawn = surroundings(posterior, coefficients)
+        self._first, self._places = place, list[int]()
+
+    def serves(self, place: int, posterior: Gaussian) -> bool:
+        """Whether predictions at a later place may look from the points, too."""
+        together = self._history.stretch(self._first, self._memory) == self._history.stretch(place, self._memory)
+        return together and len(self._places) < READS and is_near(self._drawn, posterior, self._coefficients)
+
+    def added(self, place: int) -> PredictiveModel:
+        """The model at a place, which is looked at, too."""
+        self._places.append(place)
+        return _Near(self._model, self, len(self._places) - 1)
+
+    def at(self, number: int) -> Nearby:
+        """What the model says at one of the places, in the order in which they were added."""
+        return Nearby(self._drawn, self._outputs[:, number])
+
+    @cached_property
+    def _outputs(self) -> Floats:
+        """(2n+1, t, m)."""
+        first, _ = self._history.beginning(self._first, self._memory)
+        return self._model.follow(self._drawn.points, self._history.path(first, self._places, self._memory))
+
+
+class _Near:
+    """A transient model at one time, near points that were led there. A ``PredictiveModel``."""
+
+    def __init__(self, model: PredictiveModel, look: _Look, number: int) -> None:
+        self.coefficients, self.inputs, self.outputs = model.coefficients, model.inputs, model.outputs
+        self._look, self._number = look, number
+
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:  # noqa: ARG002 - PredictiveModel's signature
+        """See PredictiveModel; the inputs are those at that time."""
+        return self._look.at(self._number).at(coefficients)
 
 
 def _time_ns(row: "pd.Series[Any]") -> int:
