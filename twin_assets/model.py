@@ -85,6 +85,11 @@ class InputPath:
     read: NDArray[np.intp]
     linear: NDArray[np.bool_]
 
+    def shortened(self, reads: int) -> "InputPath":
+        """Up to one of the reads, counted from 1, and no further."""
+        last = self.read[reads - 1] + 1
+        return InputPath(self.times_s[:last], self.inputs[:last], self.read[:reads], self.linear)
+
 
 class TransientModel(PredictiveModel, Protocol):
     """A predictive model that can also be followed through time, while its operating conditions move."""
@@ -139,9 +144,9 @@ class Attempt:
     """What could be evaluated of a batch.
 
     Attributes:
-        outputs: (k, m), NaN in the rows that failed.
+        outputs: (k, m), NaN in the rows that failed; along a path (k, t, m), NaN from where on a row failed.
         failures: in the order of the rows. If row 0 fails, with which the others are compared, they are not evaluated:
-            it is then the only failure, and all outputs are NaN.
+            it is then the only failure, and all outputs are NaN. (Along a path they are evaluated as far as it.)
     """
 
     outputs: Floats
@@ -205,3 +210,29 @@ def attempt_each(model: PredictiveModel, coefficients: Floats, inputs: Floats) -
         outputs[rows] = found.outputs
         failures |= {int(rows[each.row]): replace(each, row=int(rows[each.row])) for each in found.failures}
     return Attempt(outputs, tuple(failures[row] for row in sorted(failures)))
+
+
+@runtime_checkable
+class TolerantTransientModel(Protocol):
+    """A transient model that may also be asked for what it can."""
+
+    def attempt_follow(self, coefficients: Floats, path: InputPath) -> Attempt:
+        """As ``TransientModel.follow``, but rows that fail twice are told, and what they said before counts.
+
+        If row 0 fails, the others are followed as far as it, and no further.
+
+        Raises:
+            EvaluationError: as ``TolerantModel.attempt``.
+        """
+        ...
+
+
+def attempt_follow(model: TransientModel, coefficients: Floats, path: InputPath) -> Attempt:
+    """What a model can say along a path; one that cannot be asked for less says all or raises.
+
+    Raises:
+        EvaluationError: as ``TolerantTransientModel.attempt_follow``, or as ``TransientModel.follow``.
+    """
+    if isinstance(model, TolerantTransientModel):
+        return model.attempt_follow(coefficients, path)
+    return Attempt(model.follow(coefficients, path))

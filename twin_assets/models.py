@@ -11,7 +11,16 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from twin_assets.errors import TwinError
-from twin_assets.model import Attempt, Floats, InputPath, PredictiveModel, TransientModel, attempt, attempt_each
+from twin_assets.model import (
+    Attempt,
+    Floats,
+    InputPath,
+    PredictiveModel,
+    TransientModel,
+    attempt,
+    attempt_each,
+    attempt_follow,
+)
 from twin_assets.simulation import FmuReplacedError, fmu_sha256
 from twin_assets.spec_file import Twin
 
@@ -99,8 +108,20 @@ class LazyModel:
         Raises:
             FmuReplacedError: as ``evaluate``.
         """
-        model: TransientModel = self._opened  # type: ignore[assignment]  # what transient mode is run with
-        return model.follow(coefficients, path)
+        return self._transient.follow(coefficients, path)
+
+    def attempt_follow(self, coefficients: Floats, path: InputPath) -> Attempt:
+        """See TolerantTransientModel.
+
+        Raises:
+            FmuReplacedError: as ``evaluate``.
+        """
+        return attempt_follow(self._transient, coefficients, path)
+
+    @property
+    def _transient(self) -> TransientModel:
+        """What transient mode is run with."""
+        return self._opened  # type: ignore[return-value]
 
     @property
     def _opened(self) -> RunningModel:

@@ -24,9 +24,10 @@ from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.filter import expected_at
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.iterated import Predict, Problem, explain
+from twin_assets.estimation.mending import mended
 from twin_assets.estimation.state import FilterSettings, FilterState, Step
 from twin_assets.estimation.update import evidence, updated
-from twin_assets.model import Floats
+from twin_assets.model import FailedRow, Floats
 
 # What is not affine is wrong in the same direction at every observation, so it adds up where noise averages out: over k
 # observations the bias is sqrt(k) times as many standard deviations of the posterior. A fifth costs less than one
@@ -107,7 +108,7 @@ def explained(
     Args:
         prior: of the n states, before all of them.
         seen: (q,) whitened.
-        predict: the same (k, q) for coefficients (k, n).
+        predict: the same (k, q) for coefficients (k, n); NaN in rows that fail.
         coefficients: bounds.
         settings: the gate.
 
@@ -123,7 +124,9 @@ def explained(
 
     believed, enough = physical(prior, coefficients), settings.gate(seen.size)
     drawn = cloud(believed, coefficients)
-    outputs = counted(drawn.points)
+    outputs = mended(drawn.points, counted(drawn.points), counted)
+    if outputs is None:
+        return None, runs
     model = fitted(drawn, outputs)
     task = Problem(prior, drawn.points, outputs, model, seen, counted, coefficients)
     needed = evidence(believed, model, seen).nis - enough
@@ -169,3 +172,12 @@ def carried_step(
         method="carried",
         model_runs=0,
     )
+
+
+def unanswered_step(
+    prior: Gaussian, time_ns: int, observation: Floats, failures: tuple[FailedRow, ...], model_runs: int
+) -> Step:
+    """Nothing is assimilated, for too little of the model could be run: time has passed, that is all."""
+    nothing = np.full(observation.size, np.nan)
+    reasons = tuple(np.where(np.isfinite(observation), "model", "missing").tolist())
+    return Step(time_ns, prior, nothing, nothing, 0.0, 0, reasons, "prediction", model_runs, failures=failures)

@@ -3,11 +3,24 @@
 Belongs here: the only calls of a model, and what is checked about them.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.inputs import EXACT, NoisyInputs
-from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, PredictiveModel, attempt, attempt_each
+from twin_assets.model import (
+    Attempt,
+    EvaluationError,
+    FailedRow,
+    Floats,
+    InputPath,
+    PredictiveModel,
+    TransientModel,
+    attempt,
+    attempt_each,
+    attempt_follow,
+)
 
 
 def check(model: PredictiveModel, inputs: Floats, coefficients: Coefficients) -> None:
@@ -107,6 +120,57 @@ class Runs:
     def failures(self) -> tuple[FailedRow, ...]:
         """All that failed so far."""
         return tuple(self._failures)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A row that could not be followed to the end of a path.
+
+    Attributes:
+        failure: as it was told.
+        read: from which of the path's reads on nothing is known of it.
+    """
+
+    failure: FailedRow
+    read: int
+
+
+class RunsAlong:
+    """The model along a path: outputs (k, t, m) of coefficients (k, n), NaN from where on a row failed.
+
+    Args:
+        model: to run.
+        path: with t reads.
+        noise_std: (m,) of the first m outputs: no others are then given, and these in units of it.
+
+    Attributes:
+        broken: all that failed so far.
+    """
+
+    def __init__(self, model: TransientModel, path: InputPath, noise_std: Floats | None = None) -> None:
+        self._model, self._path, self._noise_std = model, path, noise_std
+        self.broken: list[Broken] = []
+
+    def __call__(self, values: Floats) -> Floats:
+        """Run the model."""
+        found = attempt_follow(self._model, values, self._path)
+        outputs = np.asarray(found.outputs, dtype=np.float64)
+        expected = (len(values), self._path.read.size, len(self._model.outputs))
+        if outputs.shape != expected:
+            raise ValueError(f"outputs have shape {outputs.shape}, expected {expected}")
+        told = {failed.row: failed for failed in found.failures}
+        known = np.logical_and.accumulate(np.isfinite(outputs).all(axis=2), axis=1)
+        for row in np.flatnonzero(~known[:, -1]).tolist() if known.size else ():
+            if row in told or 0 not in told:
+                read = int(known[row].sum())
+                failed = told.get(row) or FailedRow(row, _named(values[row], self._model), "its outputs are not finite")
+                self.broken.append(Broken(failed, read))
+        outputs = np.where(known[:, :, np.newaxis], outputs, np.nan)
+        return outputs if self._noise_std is None else outputs[:, :, : self._noise_std.size] / self._noise_std
+
+    def failures(self, read: int) -> tuple[FailedRow, ...]:
+        """What had failed by one of the reads."""
+        return tuple(broken.failure for broken in self.broken if broken.read <= read)
 
 
 def _shaped(outputs: Floats, values: Floats, model: PredictiveModel) -> Floats:

@@ -10,6 +10,7 @@ Belongs here: which points are needed, and when there are too few. What is made 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -47,6 +48,37 @@ def mended(points: Floats, outputs: Floats, run: Callable[[Floats], Floats]) -> 
             return None
         whole[pair] = np.where(failed[pair][:, np.newaxis], outputs[0] + filled, outputs[pair])
     return whole
+
+
+def mended_along(points: Floats, run: Callable[[Floats], Floats]) -> list[tuple[Floats | None, int]]:
+    """As ``mended``, at each time along a path; what comes later changes nothing of what is said of a time.
+
+    Args:
+        points: (2n+1, n) as there.
+        run: the outputs (k, t, m) at points (k, n), the center first, NaN from where on a row fails.
+
+    Returns:
+        For each of the t times: outputs (2n+1, m), or None; and how many runs it takes.
+    """
+    outputs, known = run(points), dict[bytes, Floats]()
+    counted = len(points)
+
+    def looked(time: int, values: Floats) -> Floats:
+        nonlocal counted
+        counted = len(points) + len(values)
+        missing = [value for value in values[1:] if value.tobytes() not in known]
+        if missing:
+            answers = run(np.vstack([values[:1], *missing]))[1:]
+            known.update(zip((value.tobytes() for value in missing), answers, strict=True))
+        return np.array([outputs[0, time], *(known[value.tobytes()][time] for value in values[1:])])
+
+    found: list[tuple[Floats | None, int]] = []
+    # What fails at one time fails at all later ones: of those the most is asked, so that the model is run once more.
+    for time in reversed(range(outputs.shape[1])):
+        counted = len(points)
+        whole = mended(points, outputs[:, time], partial(looked, time))
+        found.append((whole, counted))
+    return found[::-1]
 
 
 def _parabola(ways: Floats, rises: Floats) -> Floats | None:

@@ -182,14 +182,35 @@ class FmuModel:
             EvaluationError: as ``evaluate``; one evaluation is one row's way along the whole path.
         """
         rows, condition = self._checked(coefficients, path.inputs[0])
-        if path.read.size > self._setup.most_reads:
-            raise ValueError(f"{path.read.size} reads along a path were asked for; at most {self._setup.most_reads}")
         try:
-            answers = self._run(rows, condition, path=path).outputs
+            return self._along(path, self._run(rows, condition, path=path).outputs)
         except RowError as error:
             raise self._failed(rows[error.row], condition, error.failure) from error
+
+    def attempt_follow(self, coefficients: Floats, path: InputPath) -> Attempt:
+        """As ``follow``, but rows that fail twice are told, with what they said before.
+
+        Raises:
+            EvaluationError: if the reference cannot be settled.
+        """
+        rows, condition = self._checked(coefficients, path.inputs[0])
+        try:
+            result = self._run(rows, condition, tolerant=True, path=path)
+        except RowError as error:
+            failed, unfinished = self._failed_row(rows, error.row, error.failure), error.unfinished
+            outputs = np.full((len(rows), path.read.size, len(self.outputs)), np.nan)
+            known = 0 if unfinished is None else int(np.isfinite(self._along(path, unfinished)[0]).all(axis=1).sum())
+            if not known:
+                return Attempt(outputs, (failed,))
+            before = self.attempt_follow(rows, path.shortened(known))
+            outputs[:, :known] = before.outputs
+            return Attempt(outputs, (failed, *before.failures))
+        return Attempt(self._along(path, result.outputs), self._failed_rows(rows, result))
+
+    def _along(self, path: InputPath, answers: Floats) -> Floats:
+        """(k, t, m) outputs of answers (k, ...), which have room for more."""
         size = path.read.size * len(self.outputs)
-        return np.asarray(answers[:, :size].reshape(len(rows), path.read.size, len(self.outputs)))
+        return np.asarray(np.atleast_2d(answers)[:, :size].reshape(-1, path.read.size, len(self.outputs)))
 
     def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:
         """As ``evaluate``, but rows that fail twice are told, and the others are evaluated.
@@ -217,10 +238,7 @@ class FmuModel:
         except RowError as error:
             nothing = np.full((len(rows), len(self.outputs)), np.nan)
             return Attempt(nothing, (self._failed_row(rows, error.row, error.failure),))
-        return Attempt(
-            result.outputs[:, : len(self.outputs)],
-            tuple(self._failed_row(rows, row, failure) for row, failure in sorted(result.given_up.items())),
-        )
+        return Attempt(result.outputs[:, : len(self.outputs)], self._failed_rows(rows, result))
 
     def _checked(self, coefficients: Floats, inputs: Floats) -> tuple[Floats, Floats]:
         rows = np.ascontiguousarray(coefficients, dtype=np.float64)
@@ -232,6 +250,8 @@ class FmuModel:
         self, rows: Floats, inputs: Floats, *, tolerant: bool = False, path: InputPath | None = None
     ) -> BatchResult:
         """Let the pool do it, and count."""
+        if path is not None and path.read.size > self._setup.most_reads:
+            raise ValueError(f"{path.read.size} reads along a path were asked for; at most {self._setup.most_reads}")
         if self._pool is None:
             raise RuntimeError("FmuModel is not open; use it as: with FmuModel(…) as model:")
         if not len(rows):
@@ -254,6 +274,9 @@ class FmuModel:
                 f"coefficients {rows.shape} and inputs {inputs.shape} were given; (k, {len(self.coefficients)}) and"
                 f" ({len(self.inputs)},) are expected"
             )
+
+    def _failed_rows(self, rows: Floats, result: BatchResult) -> tuple[FailedRow, ...]:
+        return tuple(self._failed_row(rows, row, failure) for row, failure in sorted(result.given_up.items()))
 
     def _failed_row(self, rows: Floats, row: int, failure: Failure) -> FailedRow:
         return FailedRow(row, self._setup.named(rows[row, : len(self.coefficients)]), str(failure))

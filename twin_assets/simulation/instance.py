@@ -8,7 +8,7 @@ Otherwise the FMU is reset and initialized anew, with every start value set agai
 Nothing here depends on the FMI version or interface: the words are a ``dialect``'s, passing time is ``stepping``'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,8 +72,12 @@ class Instance:
         """
         return self._evaluate(self._anchor or self._reference, coefficients, inputs)
 
-    def follow(self, path: InputPath) -> Floats:
+    def follow(self, path: InputPath, tell: Callable[[Floats], None]) -> Floats:
         """(t, m) outputs along a path, on from where an evaluation under its first inputs has just ended.
+
+        Args:
+            path: of the inputs.
+            tell: is told the outputs (m,) of each time as soon as they are known, so also before a failure.
 
         Raises:
             InstanceError: if the FMU refuses a value or fails, or an output is not finite.
@@ -88,13 +92,17 @@ class Instance:
                     f"this FMU wants equal communication steps, which are {longest:g} s; observations and inputs are"
                     f" {apart:g} s apart. Expected model.step_s (or max_step_s) no longer than that"
                 )
-        walked = walk(path, longest, self._stand, self._pass, self._read, fixed=fixed)
-        if not np.isfinite(walked).all():
-            time, output = (int(place) for place in np.argwhere(~np.isfinite(walked))[0])
-            after = path.times_s[path.read[time]]
-            message = f"'{self._names[output]}' became {walked[time, output]} after {after:g} s of the recent past"
-            raise InstanceError(message, str(self._fmu.log))
-        return walked
+        due = iter(path.times_s[path.read].tolist())
+
+        def read() -> Floats:
+            outputs, after_s = self._read(), next(due)
+            for output in np.flatnonzero(~np.isfinite(outputs))[:1].tolist():
+                message = f"'{self._names[output]}' became {outputs[output]} after {after_s:g} s of the recent past"
+                raise InstanceError(message, str(self._fmu.log))
+            tell(outputs)
+            return outputs
+
+        return walk(path, longest, self._stand, self._pass, read, fixed=fixed)
 
     def filled(self, outputs: Floats) -> Floats:
         """An answer with as many numbers as all answers have; NaN where there are no more outputs."""

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from twin_assets.simulation.board import Answers
 from twin_assets.simulation.messages import Batch, Failure
+from twin_assets.simulation.settle import Floats
 
 Isolation = Literal["process", "thread"]
 START_ALLOWANCE_S = 60.0
@@ -21,12 +22,14 @@ class WorkerLostError(Exception):
     Attributes:
         failure: why.
         finished: what it had done by then and was not fetched yet.
+        unfinished: (m,) what there was of the answer that it was at, NaN after it; None where that is not known.
     """
 
-    def __init__(self, failure: Failure, finished: Answers) -> None:
+    def __init__(self, failure: Failure, finished: Answers, unfinished: Floats | None = None) -> None:
         super().__init__(str(failure))
         self.failure = failure
         self.finished = finished
+        self.unfinished = unfinished
 
 
 class Worker(Protocol):

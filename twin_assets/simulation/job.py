@@ -27,12 +27,14 @@ class RowError(Exception):
     Attributes:
         row: its index in the batch.
         failure: of the second try.
+        unfinished: (m,) what there was of its answer, NaN after it; None where that is not known.
     """
 
-    def __init__(self, row: int, failure: Failure) -> None:
+    def __init__(self, row: int, failure: Failure, unfinished: Floats | None = None) -> None:
         super().__init__(str(failure))
         self.row = row
         self.failure = failure
+        self.unfinished = unfinished
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class BatchResult:
     """The answers to a batch.
 
     Attributes:
-        outputs: (k, m), NaN in rows that were given up.
+        outputs: (k, m), NaN in rows that were given up, but for what there was of an answer along a path.
         seconds: wall time that evaluations took inside the workers, summed over them.
         failed: rows that failed on the first try.
         given_up: rows that failed on the second try, too, and how.
@@ -117,8 +119,10 @@ class Job:
             self._outputs[rows] = answers.outputs
             self._seconds += float(answers.seconds.sum())
 
-    def fail(self, row: int, failure: Failure, *, again: bool) -> bool:
+    def fail(self, row: int, failure: Failure, unfinished: Floats | None, *, again: bool) -> bool:
         """Note that a row failed, for the first time or again; whether it is to be tried once more.
+
+        What there was of its answer when it failed again is kept, if it is given up.
 
         Raises:
             RowError: if it failed again, and cannot be given up.
@@ -128,6 +132,8 @@ class Job:
             if not again:
                 return True
             if row == 0 or not self._tolerant:
-                raise RowError(row, failure)
+                raise RowError(row, failure, unfinished)
             self._given_up[row] = failure
+            if unfinished is not None:
+                self._outputs[row] = unfinished
             return False

@@ -174,7 +174,7 @@ class Pool:
             job.store([due.popleft() for _ in answers.seconds], answers)
             if lost is not None:
                 self._renew(slot, lost)
-                _blame(job, due, tried, lost.failure)
+                _blame(job, due, tried, lost)
                 due = self._begin(slot, job, due)
             elif not due:
                 due.extend(slot.ask(job, job.take()))
@@ -236,11 +236,11 @@ class _Slot:
         return rows
 
 
-def _blame(job: Job, due: deque[int], tried: set[int], failure: Failure) -> None:
+def _blame(job: Job, due: deque[int], tried: set[int], lost: WorkerLostError) -> None:
     """A worker was lost: the first row that was due failed, and stays due if it is to be tried once more."""
     if not due:  # it had done all that it was asked
         return
     row = due[0]
-    if not job.fail(row, failure, again=row in tried):
+    if not job.fail(row, lost.failure, lost.unfinished, again=row in tried):
         due.popleft()
     tried.add(row)

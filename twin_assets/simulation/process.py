@@ -174,8 +174,9 @@ class WorkerProcess:
         failure = failure or Failure(f"the process died ({_exit_text(self._process.returncode)})")
         whole = replace(failure, log=" ".join(filter(None, (failure.log, self._printed()))))
         finished = self._fetch(self._board.finished)
+        unfinished = self._board.unfinished
         self.release()
-        return WorkerLostError(whole, finished)
+        return WorkerLostError(whole, finished, unfinished)
 
     def _wait(self) -> None:
         """A process that said that it failed, or closed its pipe, is about to end; one that does not, is killed."""

@@ -34,6 +34,7 @@ class WorkerThread:
         self._ready = self._ended = self._hangs = False
         self._asked: deque[int] = deque()
         self._finished: deque[tuple[Floats, float]] = deque()
+        self._begun: list[Floats] | None = None
         self._fetched = 0
         self._moved = time.monotonic()
         self._inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
@@ -90,6 +91,24 @@ class WorkerThread:
         """See Worker: nobody can end a thread that hangs."""
         self._thread.join(0.0 if self._hangs else STOP_GRACE_S)
 
+    def begin(self) -> None:
+        """See Parts."""
+        self._begun = []
+
+    def part(self, outputs: Floats) -> None:
+        """See Parts."""
+        if self._begun is not None:
+            self._begun.append(outputs.copy())
+
+    @property
+    def _unfinished(self) -> Floats | None:
+        if self._begun is None:
+            return None
+        found = np.full(self._setup.answer_size, np.nan)
+        known = np.concatenate([*self._begun, np.empty(0)])
+        found[: known.size] = known
+        return found
+
     def _receive(self, timeout_s: float) -> None:
         """Wait for the thread's next message."""
         since = time.monotonic()
@@ -106,7 +125,7 @@ class WorkerThread:
                     " (isolation: process can)"
                 )
             if isinstance(message, Failure):
-                raise WorkerLostError(message, self._fetch(len(self._finished)))
+                raise WorkerLostError(message, self._fetch(len(self._finished)), self._unfinished)
             return
 
     def _fetch(self, count: int) -> Answers:
@@ -120,8 +139,9 @@ class WorkerThread:
             instance = Instance(_with_own_binary(self._setup))
             self._outbox.put(Ready(None))
             while (batch := self._inbox.get()) is not None:
-                for answer in evaluations(instance, batch):
+                for answer in evaluations(instance, batch, self):
                     self._finished.append(answer)
+                    self._begun = None
                     self._moved = time.monotonic()
                     if self._ended:
                         return

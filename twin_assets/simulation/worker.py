@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from twin_assets.simulation.board import Board
 from twin_assets.simulation.instance import Instance, InstanceError
@@ -47,7 +47,7 @@ def _serve(instance: Instance, board: Board, requests: IO[bytes], answers: IO[by
     while True:
         match pickle.load(requests):  # noqa: S301 - as above
             case Batch() as batch:
-                for outputs, seconds in evaluations(instance, batch, before_each=_forget_output):
+                for outputs, seconds in evaluations(instance, batch, board, before_each=_forget_output):
                     board.write(outputs, seconds)
                 _say(answers, Done(resident_mb()))
             case Serialize():
@@ -57,8 +57,20 @@ def _serve(instance: Instance, board: Board, requests: IO[bytes], answers: IO[by
                 return
 
 
+class Parts(Protocol):
+    """Where an answer goes that comes in parts."""
+
+    def begin(self) -> None:
+        """The next answer begins."""
+        ...
+
+    def part(self, outputs: Floats) -> None:
+        """Its next outputs (m,)."""
+        ...
+
+
 def evaluations(
-    instance: Instance, batch: Batch, before_each: Callable[[], None] = lambda: None
+    instance: Instance, batch: Batch, parts: Parts, before_each: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Floats, float]]:
     """The answer to each row of a batch, and the wall time that it took.
 
@@ -70,7 +82,8 @@ def evaluations(
         begun = time.perf_counter()
         outputs = evaluate(row, batch.inputs).outputs
         if batch.path is not None:
-            outputs = instance.follow(batch.path).ravel()
+            parts.begin()
+            outputs = instance.follow(batch.path, parts.part).ravel()
         yield instance.filled(outputs), time.perf_counter() - begun
 
 

@@ -4,6 +4,7 @@ Belongs here: which past belongs to an observation of a table. What the filter m
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, Gaussian
+from twin_assets.estimation.evaluation import RunsAlong
+from twin_assets.estimation.mending import mended_along
 from twin_assets.estimation.nearby import Nearby, is_near, surroundings
-from twin_assets.model import Floats, InputPath, PredictiveModel, TransientModel
+from twin_assets.model import Attempt, FailedRow, Floats, InputPath, PredictiveModel, TransientModel, attempt_follow
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.history import History, Memory
 from twin_assets.stages.settings import coefficients_of
@@ -39,6 +42,11 @@ class Replayed:
     def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:  # noqa: ARG002 - PredictiveModel's signature
         """See PredictiveModel; the inputs are those at the end of the path."""
         return self._model.follow(coefficients, self._path)[:, 0]
+
+    def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:  # noqa: ARG002 - as above
+        """See TolerantModel."""
+        found = attempt_follow(self._model, coefficients, self._path)
+        return Attempt(found.outputs[:, 0], found.failures)
 
 
 class Ways:
@@ -118,27 +126,37 @@ class _Look:
         self._places.append(place)
         return _Near(self._model, self, len(self._places) - 1)
 
-    def at(self, number: int) -> Nearby:
-        """What the model says at one of the places, in the order in which they were added."""
-        return Nearby(self._drawn, self._outputs[:, number])
+    def at(self, number: int) -> tuple[Nearby | None, tuple[FailedRow, ...]]:
+        """What the model says at one of the places, in the order in which they were added; what failed up to there."""
+        runs, found = self._led
+        outputs, _ = found[number]
+        return None if outputs is None else Nearby(self._drawn, outputs), runs.failures(number)
 
     @cached_property
-    def _outputs(self) -> Floats:
-        """(2n+1, t, m)."""
+    def _led(self) -> tuple[RunsAlong, list[tuple[Floats | None, int]]]:
         first, _ = self._history.beginning(self._first, self._memory)
-        return self._model.follow(self._drawn.points, self._history.path(first, self._places, self._memory))
+        runs = RunsAlong(self._model, self._history.path(first, self._places, self._memory))
+        return runs, mended_along(self._drawn.points, runs)
 
 
 class _Near:
-    """A transient model at one time, near points that were led there. A ``PredictiveModel``."""
+    """A transient model at one time, near points that were led there. A ``TolerantModel``."""
 
     def __init__(self, model: PredictiveModel, look: _Look, number: int) -> None:
         self.coefficients, self.inputs, self.outputs = model.coefficients, model.inputs, model.outputs
         self._look, self._number = look, number
 
-    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:  # noqa: ARG002 - PredictiveModel's signature
+    def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
         """See PredictiveModel; the inputs are those at that time."""
-        return self._look.at(self._number).at(coefficients)
+        return self.attempt(coefficients, inputs).outputs
+
+    def attempt(self, coefficients: Floats, inputs: Floats) -> Attempt:  # noqa: ARG002 - TolerantModel's signature
+        """See TolerantModel; what failed at the points is told of the rows in their order."""
+        nearby, failures = self._look.at(self._number)
+        renumbered = tuple(replace(failed, row=row) for row, failed in enumerate(failures))
+        if nearby is None:
+            return Attempt(np.full((len(coefficients), len(self.outputs)), np.nan), renumbered)
+        return Attempt(nearby.at(coefficients), renumbered)
 
 
 def _time_ns(row: "pd.Series[Any]") -> int:

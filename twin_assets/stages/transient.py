@@ -13,17 +13,34 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Gaussian, Step, filter_step
-from twin_assets.estimation.affine import cloud
+from twin_assets.estimation.affine import Affine, cloud, inside
 from twin_assets.estimation.bounds import physical
-from twin_assets.estimation.carried import Carried, Taken, carried_step, explained, taken_again
+from twin_assets.estimation.carried import Carried, Taken, carried_step, explained, taken_again, unanswered_step
+from twin_assets.estimation.evaluation import RunsAlong
 from twin_assets.estimation.filter import expected_at
-from twin_assets.model import Floats, InputPath, PredictiveModel, TransientModel
+from twin_assets.estimation.mending import mended_along
+from twin_assets.model import FailedRow, Floats, InputPath, PredictiveModel, TransientModel
 from twin_assets.stages.history import NO_HISTORY, History, Memory
 from twin_assets.stages.replay import Replayed
 from twin_assets.stages.ukf_rows import Row
 
 # Times that points are drawn anew for one observation, where they were not where it led to.
 _DRAWS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What the model says of an observation at a block's points.
+
+    Attributes:
+        carried: None where too little of it could be run.
+        runs: how many that took.
+        failures: what failed up to there, also on a second try.
+    """
+
+    carried: Carried | None
+    runs: int
+    failures: tuple[FailedRow, ...]
 
 
 @dataclass(eq=False)
@@ -35,14 +52,20 @@ class _Block:
         start: state before it.
         until: number of the observation after its last.
         taken: observations so far in which anything was measured, by number.
-        models: number of an observation -> what the model says of it at the points.
+        looked: number of an observation -> what the model says of it at the points.
     """
 
     first: int
     start: FilterState
     until: int
     taken: dict[int, Taken] = field(default_factory=dict)
-    models: dict[int, Carried] = field(default_factory=dict)
+    looked: dict[int, _Looked] = field(default_factory=dict)
+
+    def models(self, number: int) -> list[Affine] | None:
+        """Of what was taken in, then of an observation; None where one is missing, for the model failed there."""
+        found = [self.looked[each].carried for each in (*self.taken, number)]
+        models = [carried.model for carried in found if carried is not None]
+        return models if len(models) == len(found) else None
 
 
 class Walk:
@@ -87,8 +110,11 @@ class Walk:
             state: before it.
             until: number of the observation that starts anew in any case.
 
+        Where too little of the model can be run, time passes and nothing is assimilated, for the reason "model"; the
+        next observation is then looked at as if there had been none before.
+
         Raises:
-            EvaluationError: when the model cannot be evaluated.
+            EvaluationError: when the model cannot be evaluated at all, or cannot tell where it fails.
         """
         row = self._rows[number]
         if not np.isfinite(row.values).any():
@@ -97,65 +123,91 @@ class Walk:
         if block is None or self._stretch(block.first) != self._stretch(number):
             block = self._block = _Block(number, state, until)
         step = self._carried(block, number, state) or self._drawn_anew(block, number, state)
+        if "model" in step.reasons:
+            self.forget()
         seen = np.where(np.array(step.reasons) == "", row.values / self._settings.noise_std, np.nan)
         block.taken[number] = Taken(row.time_ns, seen)
         return step
 
     def _carried(self, block: _Block, number: int, state: FilterState) -> Step | None:
         """The update from the points that are there, if they are good enough for it."""
-        row, carried = self._rows[number], block.models.get(number)
-        if carried is None:
+        row, looked = self._rows[number], block.looked.get(number)
+        carried = None if looked is None else looked.carried
+        if looked is None or carried is None:
             return None
         prior = expected_at(state, row.time_ns, self._coefficients)
         step = carried_step(prior, row.time_ns, row.values, carried.model, self._coefficients, self._settings)
-        good = step and carried.good_enough(step.posterior, self._coefficients, len(block.taken) + 1)
-        return step if good else None
+        if step is None or not carried.good_enough(step.posterior, self._coefficients, len(block.taken) + 1):
+            return None
+        return replace(step, failures=looked.failures)
 
-    def _drawn_anew(self, block: _Block, number: int, state: FilterState) -> Step:
+    def _drawn_anew(self, block: _Block, number: int, before: FilterState) -> Step:
         """Draw points where the coefficients are believed to be, until they turn out to be there."""
-        believed, spent, searched = expected_at(state, self._rows[number].time_ns, self._coefficients), 0, False
-        step = None
+        believed, spent, searched = expected_at(before, self._rows[number].time_ns, self._coefficients), 0, False
+        state, step, failures = before, None, tuple[FailedRow, ...]()
         # A single observation says little about how to look at it: it is not led on by what it seems to say.
         for _ in range(min(_DRAWS, 1 + len(block.taken))):
-            self._look(block, number, believed)
-            state, step = self._again(block, number)
-            spent += 2 * believed.mean.size + 1
+            earlier = block.looked
+            looked = self._look(block, number, believed)
+            models, spent = block.models(number), spent + looked.runs
+            if models is None:
+                if step is None:
+                    return self._unanswered(number, before, (*failures, *looked.failures), spent)
+                # The model fails where the coefficients seem to be: what is believed of it from afar has to do.
+                block.looked = earlier
+                break
+            state, step = self._again(block, number, models)
             if step is None and not searched and block.taken:
-                found, runs = self._explained(block, number)
+                found, runs, failures = self._explained(block, number)
                 believed, spent, searched = found or believed, spent + runs, True
                 if found is not None:
                     continue
-            if step is None:
-                break
-            if block.models[number].good_enough(step.posterior, self._coefficients, len(block.taken) + 1):
+            if step is None or self._there(block, number, step.posterior):
                 break
             believed = step.posterior
+        path = self._path(block, [number])
         if step is None:
-            step = self._full(number, state, Replayed(self._model, self._path(block, [number])))
-            return replace(step, model_runs=spent + step.model_runs)
-        return replace(step, method="ukf", model_runs=spent)
+            step = self._full(number, state, Replayed(self._model, path))
+            return replace(step, model_runs=spent + step.model_runs, failures=(*failures, *step.failures))
+        failures = (*failures, *block.looked[number].failures)
+        if failures:
+            # Where the model cannot be run no later observation would find back from.
+            spent, along = spent + 1, RunsAlong(self._model, path)
+            mean = inside(physical(step.posterior, self._coefficients).mean, self._coefficients)
+            if np.isnan(along(mean[np.newaxis])).any():
+                return self._unanswered(number, before, (*failures, *along.failures(0)), spent)
+        return replace(step, method="ukf", model_runs=spent, failures=failures)
 
-    def _again(self, block: _Block, number: int) -> tuple[FilterState, Step | None]:
+    def _there(self, block: _Block, number: int, posterior: Gaussian) -> bool:
+        """Whether the points are where an observation led to."""
+        carried = block.looked[number].carried
+        return carried is not None and carried.good_enough(posterior, self._coefficients, len(block.taken) + 1)
+
+    def _unanswered(self, number: int, before: FilterState, failures: tuple[FailedRow, ...], runs: int) -> Step:
+        row = self._rows[number]
+        prior = expected_at(before, row.time_ns, self._coefficients)
+        return unanswered_step(prior, row.time_ns, row.values, failures, runs)
+
+    def _again(self, block: _Block, number: int, models: list[Affine]) -> tuple[FilterState, Step | None]:
         """The state before an observation, and its step, as all looks from the block's points."""
         row, coefficients = self._rows[number], self._coefficients
-        models = [block.models[each].model for each in block.taken]
-        state = taken_again(block.start, list(block.taken.values()), models, coefficients)
-        prior, model = expected_at(state, row.time_ns, coefficients), block.models[number].model
-        return state, carried_step(prior, row.time_ns, row.values, model, coefficients, self._settings)
+        state = taken_again(block.start, list(block.taken.values()), models[:-1], coefficients)
+        prior = expected_at(state, row.time_ns, coefficients)
+        return state, carried_step(prior, row.time_ns, row.values, models[-1], coefficients, self._settings)
 
-    def _explained(self, block: _Block, number: int) -> tuple[Gaussian | None, int]:
-        """What the block's observations up to this one say together."""
+    def _explained(self, block: _Block, number: int) -> tuple[Gaussian | None, int, tuple[FailedRow, ...]]:
+        """What the block's observations up to this one say together; how many runs that took, and which failed."""
         row, noise_std = self._rows[number], self._settings.noise_std
         path = self._path(block, [*block.taken, number])
         seen = np.array([*(each.seen for each in block.taken.values()), row.values / noise_std])
-        used = np.isfinite(seen)
+        used, runs = np.isfinite(seen), RunsAlong(self._model, path, noise_std)
 
         def predict(values: Floats) -> Floats:
-            outputs = self._model.follow(values, path)[:, :, : noise_std.size] / noise_std
-            return np.asarray(outputs[:, used])
+            return np.asarray(runs(values)[:, used])
 
         prior = expected_at(block.start, row.time_ns, self._coefficients)
-        return explained(prior, seen[used], predict, self._coefficients, self._settings)
+        found, count = explained(prior, seen[used], predict, self._coefficients, self._settings)
+        return found, count, runs.failures(path.read.size)
 
     def _full(self, number: int, state: FilterState, model: PredictiveModel) -> Step:
         """The filter's own step, by as many runs as it likes."""
@@ -164,14 +216,21 @@ class Walk:
         inputs = np.nan_to_num(row.inputs, nan=0.0)
         return filter_step(state, row.time_ns, row.values, inputs, model, self._coefficients, self._settings)
 
-    def _look(self, block: _Block, number: int, believed: Gaussian) -> None:
-        """Draw points of what is believed, and lead them through the recent past to all the block's observations."""
+    def _look(self, block: _Block, number: int, believed: Gaussian) -> _Looked:
+        """Draw points of what is believed, and lead them through the recent past to all the block's observations.
+
+        Returns:
+            What the model says there of an observation.
+        """
         drawn = cloud(physical(believed, self._coefficients), self._coefficients)
         numbers = [*block.taken, *self._ahead(number, block.until)]
-        outputs = self._model.follow(drawn.points, self._path(block, numbers))
-        noise_std = self._settings.noise_std
-        whitened = outputs[:, :, : noise_std.size] / noise_std
-        block.models = {each: Carried.of(drawn, whitened[:, i]) for i, each in enumerate(numbers)}
+        runs = RunsAlong(self._model, self._path(block, numbers), self._settings.noise_std)
+        found = mended_along(drawn.points, runs)
+        block.looked = {
+            each: _Looked(None if outputs is None else Carried.of(drawn, outputs), count, runs.failures(read))
+            for read, (each, (outputs, count)) in enumerate(zip(numbers, found, strict=True))
+        }
+        return block.looked[number]
 
     def _path(self, block: _Block, numbers: Sequence[int]) -> InputPath:
         places = [self._place(each) for each in numbers]

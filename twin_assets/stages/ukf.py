@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
 from twin_assets.model import PredictiveModel, TransientModel
@@ -288,19 +289,28 @@ def _resumed(spec: TwinSpec, plan: _Plan) -> tuple[int, FilterState]:
     A row holds the posterior, not what was learnt of the model. Where the table's own state is not that of the last
     row to be kept, the rows since the model was last looked at in full are computed once more, and come out the same;
     none of those whose runs failed is among them, for nothing is learnt of such a row. So they are where points of the
-    model were carried on, unless there is nothing to go on with.
+    model were carried on, unless there is nothing to go on with; there points are drawn anew after a row that met no
+    answer of the model, not after one whose update went on without some of them.
     """
     done = len(plan.kept)
     if not spec.transient and plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
         return done, plan.handed_on.state
     block = done - done % BLOCK
-    failed = np.flatnonzero(plan.kept["failed_runs"].to_numpy() > 0)
+    failed = np.flatnonzero(_failed(spec, plan.kept))
     first = max(block, int(failed[-1]) + 1 if failed.size else 0)
-    if spec.transient:
-        first = done if done == len(plan.rows) else block
+    if spec.transient and done == len(plan.rows):
+        first = done
     if not first:
         return 0, plan.start.state
     return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space, estimates_noise(spec)).state
+
+
+def _failed(spec: TwinSpec, kept: pd.DataFrame) -> NDArray[np.bool_]:
+    """(k,) after which rows nothing of the model is taken over but the posterior."""
+    failed = kept["failed_runs"].to_numpy() > 0
+    if spec.transient:
+        failed &= (kept[[f"{part.name}_reason" for part in spec.measurements]] == "model").any(axis=1).to_numpy()
+    return np.asarray(failed)
 
 
 def _step(engine: _Engine, state: FilterState, row: Row) -> Step:
