@@ -1,5 +1,6 @@
 """What a check warns of, from evidence made by hand."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from twin_assets.home import Home
 from twin_assets.simulation import FmuDescription, RestartOutcome, RestartReport
 from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.conditions import Conditions
+from twin_assets.stages.forgetting import Forgetting
 
 EXACT = RestartOutcome("exact")
 
@@ -52,6 +54,8 @@ def warnings(
     restart: RestartReport | None = None,
     value: float = 1.0,
     blind: tuple[Combination, ...] = (),
+    memory: Forgetting | None = None,
+    equal_step_s: float | None = None,
 ) -> list[str]:
     """What is warned of, from the line on."""
     two = np.ones(2)
@@ -62,6 +66,8 @@ def warnings(
         coefficients=Coefficients(("wear", "leak"), 0 * two, two, two, -np.inf * two, np.inf * two),
         sensitivity=LocalSensitivity(("wear", "leak"), np.ones((1, 2)), two, two, blind),
         model_runs=6,
+        memory=memory,
+        equal_step_s=equal_step_s,
     )
     return [warning.partition("twin.yaml:")[2] for warning in warnings_of(twin, evidence)]
 
@@ -126,6 +132,33 @@ def test_what_can_be_told_is_told_by_its_law(pump: Twin) -> None:
     (total,) = warnings(pump, blind=(Combination(weights, np.inf, "sum"),))
     assert "along wear - leak no number of observations tells. Only wear + leak can be told." in total
     assert total.endswith("let the filter hold what is not told (identifiability: hold).")
+
+
+MOVING = PUMP.replace("{fmu: pump.fmu}", "{fmu: pump.fmu, mode: transient, memory_s: 60}")
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        (Forgetting(5e-4, "flow", 52.0), ""),
+        (
+            Forgetting(0.02, "flow", 103.0),
+            "60 s, after which 0.02 of .* left in 'flow'; .* Write memory_s: 110 or more",
+        ),
+        (Forgetting(0.9, "flow", None), "It hardly dies out: a model that keeps what it began with cannot be followed"),
+        (None, "whether a memory of 60 s is long enough cannot be told: under the inputs of the FMU's start"),
+    ],
+)
+def test_a_memory_that_is_too_short_is_told_with_what_it_has_to_be(
+    pump: Twin, memory: Forgetting | None, expected: str
+) -> None:
+    """Found, expected, what to write; that all is judged at rest is told in any case."""
+    pump.path.write_text(MOVING)
+    moving = load_twin(pump.path, pump.path.parents[1])
+    found = warnings(moving, memory=memory, equal_step_s=0.25)
+    assert "is judged at rest" in found[0]
+    assert re.search(r"equal communication steps, which are 0\.25 s here, also while it settles", found[-1])
+    assert [bool(re.search(expected, warning)) for warning in found[1:-1]] == [True] * bool(expected)
 
 
 def test_the_trial_takes_constants_and_start_values(pump: Twin, pump_fmu: FmuDescription) -> None:

@@ -3,6 +3,7 @@
 Belongs here: the order of the checks and their results as values. How they look is ``cli/check``'s.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,15 @@ from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.neighbours import beside_others
 from twin_assets.new_twin import NOISE_OF_VALUE
-from twin_assets.simulation import FmuDescription, RestartReport, probe_restart
+from twin_assets.simulation import FmuDescription, FmuModel, RestartReport, probe_restart
 from twin_assets.spec import Channel, MeasurementSpec, TwinSpec
 from twin_assets.spec_check import described
 from twin_assets.spec_file import SpecError, Twin, load_twin
 from twin_assets.spec_types import bounds_text, outside
 from twin_assets.stages.conditions import Conditions, seen_conditions
 from twin_assets.stages.engine import coefficients_of, open_model, settings_of
+from twin_assets.stages.forgetting import EXPECTED as FORGOTTEN
+from twin_assets.stages.forgetting import Forgetting, forgetting
 from twin_assets.stages.settings import estimates_noise
 
 
@@ -58,6 +61,8 @@ class Evidence:
         coefficients: the prior.
         sensitivity: what one observation says about them.
         model_runs: how many runs it took.
+        memory: of a process that never rests: what is left of another beginning; None where nothing can be said of it.
+        equal_step_s: its communication step, where the FMU wants all of them to be equal.
     """
 
     restart: RestartReport
@@ -66,6 +71,8 @@ class Evidence:
     coefficients: Coefficients
     sensitivity: LocalSensitivity
     model_runs: int
+    memory: Forgetting | None = None
+    equal_step_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,8 +148,15 @@ def gather(twin: Twin, description: FmuDescription, conditions: Conditions) -> E
             predictions=tuple(_predictions(twin.spec, description, values)),
             coefficients=coefficients,
             sensitivity=sensitivity,
+            memory=_memory(twin.spec, model, coefficients, conditions) if twin.spec.transient else None,
+            equal_step_s=model.equal_step_s,
             model_runs=model.model_runs,
         )
+
+
+def _memory(spec: TwinSpec, model: FmuModel, coefficients: Coefficients, conditions: Conditions) -> Forgetting | None:
+    moving = np.array([part.constant is None for part in spec.inputs])
+    return forgetting(model, coefficients, conditions.points, moving, spec.model.memory_s or 0.0, spec.model.tolerance)
 
 
 def guessed_noise(values: Floats) -> Floats:
@@ -209,9 +223,43 @@ def warnings_of(twin: Twin, evidence: Evidence) -> Iterator[str]:
             f"{twin.where('model', 'mode')}: what one observation tells is judged at rest here, where no input moves."
             " What is told while they do, the check 'identifiability' of every window says."
         )
+        yield from _transient_warnings(twin, evidence)
         return
     for confusion in evidence.sensitivity.confusions:
         yield f"{twin.where('coefficients', confusion.names[0])}: {_confused(confusion)}"
+
+
+def _transient_warnings(twin: Twin, evidence: Evidence) -> Iterator[str]:
+    where, memory_s, memory = twin.where("model", "memory_s"), twin.spec.model.memory_s or 0.0, evidence.memory
+    if memory is None:
+        seen = "seen so far" if evidence.conditions.observations else "of the FMU's start ('twin ingest' first)"
+        yield (
+            f"{where}: whether a memory of {memory_s:g} s is long enough cannot be told: under the inputs {seen} it"
+            " hardly shows in any output where the model begins, or the model fails. Expected eight times its slowest"
+            " time constant."
+        )
+    elif not memory.enough:
+        needed = (
+            f"Write memory_s: {rounded_up(memory.needed_s):g} or more"
+            if memory.needed_s is not None
+            else "It hardly dies out: a model that keeps what it began with cannot be followed from rest"
+        )
+        yield (
+            f"{where}: found {memory_s:g} s, after which {memory.left:.2g} of the error that a prediction begins with"
+            f" is left in '{memory.output}'; expected no more than {FORGOTTEN:g}. {needed}."
+        )
+    if evidence.equal_step_s is not None:
+        yield (
+            f"{twin.where('model', 'follow_step_s')}: this FMU wants equal communication steps, which are"
+            f" {evidence.equal_step_s:g} s here, also while it settles: times of observations are rounded to them. A"
+            " shorter follow_step_s makes them shorter."
+        )
+
+
+def rounded_up(value: float) -> float:
+    """Two digits, never less."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(round(value / unit, 6)) * unit
 
 
 def _restart_warnings(where: str, restart: RestartReport) -> Iterator[str]:
@@ -235,8 +283,8 @@ def _confused(confusion: Confusion) -> str:
     if len(confusion.names) == 1:
         (combination,) = confusion.combinations
         return (
-            f"the measurements hardly depend on {combination}: {_much(combination)}. Fix it (model parameters), or"
-            " measure more."
+            f"the measurements hardly depend on {combination}: {_much(combination)}. Fix it (model parameters), measure"
+            " more, or, if it shows only while the process moves (a mass, a capacity), write mode: transient."
         )
     ways = "; ".join(_way(combination) for combination in confusion.combinations)
     near = "Near the prior only" if confusion.local else "Only"

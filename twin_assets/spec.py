@@ -73,7 +73,8 @@ class ModelSpec(Part):
         None,
         gt=0,
         description="transient: longest communication step while measured inputs are applied, simulated seconds; short"
-        " against what moves; without it, the shorter of `step_s` and `max_step_s`",
+        " against what moves; without it, the shorter of `step_s` and `max_step_s`. An FMU that wants equal steps"
+        " settles in such short ones, too",
     )
     after_gap: Literal["wait", "settled"] | None = Field(
         None,

@@ -5,6 +5,8 @@ The telemetry is not the FMU's own: it comes from the closed form of m x'' + d x
 """
 
 import itertools
+import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.simulation.test_real_fmus import FOLDER, wheel
+from twin_assets.cli import main
 from twin_assets.model import Floats, InputPath
 from twin_assets.simulation.platforms import platform_folders
 from twin_assets.spec import TwinSpec
@@ -56,11 +59,11 @@ SPEC = {
 }
 
 
-def swung(seed: int) -> tuple[Floats, Floats]:
+def swung(seed: int, count: int = COUNT) -> tuple[Floats, Floats]:
     """(count,) force, and displacement from where it rests without any; solved exactly, straight between its values."""
     from scipy.linalg import expm
 
-    rng, force = np.random.default_rng(seed), np.zeros(LEAD + COUNT)
+    rng, force = np.random.default_rng(seed), np.zeros(LEAD + count)
     for k in range(1, force.size):
         force[k] = 0.8 * force[k - 1] + 250.0 * rng.normal()
     rates = np.zeros((4, 4))
@@ -118,3 +121,61 @@ def test_mass_and_stiffness_of_a_mass_damper_are_recovered(twin: Twin) -> None:
         assert last[f"{name}_lower"] <= truth <= last[f"{name}_upper"]
         assert last[f"{name}_std"] < 0.03 * truth
         assert abs(last[name] - truth) < 0.03 * truth
+
+
+def test_from_the_fmu_to_its_coefficients_by_the_command_line(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a user does: new, a few lines of twin.yaml, check, ingest, run over two windows, export; both recovered.
+
+    The second window goes on amid the movement, so nothing in it waits for a recent past.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TWINS_PATH", str(tmp_path / "twins"))
+    monkeypatch.setenv("TWIN_HOME", str(tmp_path / "home"))
+    fmu, names = tmp_path / "Mass_Damper.fmu", ("mass.m", "spring.c")
+    with zipfile.ZipFile(wheel) as archive:
+        fmu.write_bytes(archive.read(f"{FOLDER}{fmu.name}"))
+    calibrate = [option for name in names for option in ("--calibrate", name)]
+    main(["new", "damper", "--fmu", str(fmu), *calibrate, "--measure", "y", "--start", "2026-01-01"])
+    yaml = tmp_path / "twins" / "damper" / "twin.yaml"
+    text = yaml.read_text(encoding="utf-8")
+    for found, wanted in (
+        (r"  mode: steady_state .*", "  mode: transient"),
+        (r"  # memory_s: .*", "  memory_s: 2.1"),
+        (r"  # follow_step_s: .*", "  follow_step_s: 0.005"),
+        (r"constant: 0\}", "property: force, max_age: 1s}"),
+        (r"initial: 1, initial_std: 0.5(.*)bounds: \[0", r"initial: 1.1, initial_std: 0.1\1bounds: [0.1"),
+        (r"initial: 10000, initial_std: 5000(.*)bounds: \[0", r"initial: 9000, initial_std: 900\1bounds: [1000"),
+        (r"window: daily", "window: hourly"),
+        (r"tolerance: 1s", "tolerance: 1ms"),
+    ):
+        text, count = re.subn(found, wanted, text)
+        assert count == 1, found
+    yaml.write_text(text, encoding="utf-8")
+    force, displacement = swung(6, count=320)
+    noisy = displacement - 0.5 + NOISE_STD * np.random.default_rng(7).normal(size=320)
+    times_s = np.round(np.arange(320) * EVERY_S, 3)
+    pd.DataFrame({"time_s": times_s, "force": force, "y": noisy}).to_csv(tmp_path / "swing.csv", index=False)
+    main(["ingest", "damper", "swing.csv", "--start", "2026-01-01T00:59:57.4Z"])
+    capsys.readouterr()
+    main(["check", "damper", "--json", "--quiet"])
+    (checked,) = json.loads(capsys.readouterr().out)["twins"]
+    assert checked["memory"]["enough"]
+    assert checked["memory"]["needed_s"] == pytest.approx(
+        np.log(1e3) * 2.0 * (1.1 + 0.1 * np.sqrt(3.0)) / DAMPING, rel=0.15
+    )
+    main(["run", "damper", "--json", "--quiet"])
+    done = json.loads(capsys.readouterr().out)
+    assert (len(done["windows"]), done["refused"]) == (2, {})
+    main(["export", "damper", "coefficients", "-o", "coefficients.csv"])
+    main(["export", "damper", "virtual_sensors", "-o", "predicted.csv"])
+    last = pd.read_csv("coefficients.csv").iloc[-1]
+    for name, truth in zip(names, (MASS, STIFFNESS), strict=True):
+        assert last[f"{name}_lower"] <= truth <= last[f"{name}_upper"]
+        assert last[f"{name}_std"] < 0.03 * truth
+    predicted = pd.read_csv("predicted.csv")
+    assert len(predicted) == 320 - 210
+    # From noise ten times as large: what the calibrated model says of the displacement is nearer to the truth.
+    off = predicted["y_predicted"].to_numpy()[-60:] + 0.5 - displacement[-60:]
+    assert np.sqrt(np.mean(off**2)) < NOISE_STD / 3.0

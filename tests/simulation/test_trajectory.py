@@ -166,3 +166,21 @@ def test_what_cannot_be_followed_says_where(make_tanks: MakeFmu) -> None:
         bad = InputPath(np.arange(2.0), np.array([[1.0, 2.0], [math.nan, 2.0]]), np.array([1]), np.array([True, False]))
         with pytest.raises(EvaluationError, match=r"level\[1\]' became nan after 1 s of the recent past"):
             model.follow(GAINS, bad)
+
+
+def test_an_fmu_that_wants_equal_steps_gets_them_as_short_as_is_asked(make_fmu: MakeFmu) -> None:
+    """Also while it settles; the answers are those of an FMU that bears any step. Too long ones are refused."""
+    names = {"coefficients": ("a",), "inputs": ("u",), "outputs": ("y1",), "workers": 1, "most_reads": 4}
+    path = InputPath(np.arange(0.0, 2.0, 0.5), np.array([[1.0], [2.0], [0.0], [3.0]]), np.arange(4), np.array([True]))
+    with FmuModel(make_fmu(), **names, follow_step_s=0.125) as model:  # type: ignore[arg-type]
+        expected = model.follow(np.array([[1.0]]), path)
+        assert model.equal_step_s is None
+    with FmuModel(make_fmu(varying_step=False), **names, follow_step_s=0.15) as model:  # type: ignore[arg-type]
+        assert model.equal_step_s == 2.0 / 14.0
+    with FmuModel(make_fmu(varying_step=False), **names, follow_step_s=0.125) as model:  # type: ignore[arg-type]
+        np.testing.assert_allclose(model.follow(np.array([[1.0]]), path), expected, rtol=1e-9, atol=1e-9)
+    with (
+        FmuModel(make_fmu(varying_step=False), **names) as model,  # type: ignore[arg-type]
+        pytest.raises(EvaluationError, match=r"equal communication steps, which are 2 s.*Expected model.follow_step_s"),
+    ):
+        model.follow(np.array([[1.0]]), path)

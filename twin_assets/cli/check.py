@@ -145,6 +145,8 @@ def _evidence_json(evidence: Evidence, spec: TwinSpec, units: dict[str, str | No
     return {
         "restart": _restart_json(evidence.restart),
         "model_runs": evidence.model_runs,
+        "memory": None if evidence.memory is None else vars(evidence.memory) | {"enough": evidence.memory.enough},
+        "equal_step_s": evidence.equal_step_s,
         "inputs": points[0]["inputs"],
         "operating_points": points,
         "observations_seen": evidence.conditions.observations,

@@ -40,6 +40,8 @@ def print_variables(name: str, variables: list[dict[str, Any]]) -> None:
 
 def _print_evidence(console: Console, values: dict[str, Any]) -> None:
     console.print(f"  Restart: {escape(_restart_line(values['restart']))}.", soft_wrap=True, highlight=False)
+    if values["memory"] is not None:
+        console.print(f"  Memory: {escape(_memory_line(values['memory']))}.", soft_wrap=True, highlight=False)
     console.print(f"  Run {values['model_runs']} times around the prior{escape(_where(values))}.", soft_wrap=True)
     if values["observations_seen"]:
         console.print(_operating_points(values))
@@ -107,6 +109,12 @@ def _restart_line(restart: dict[str, Any]) -> str:
     if restart["across_runs"] is None:
         return line
     return f"{line}; a run goes on after another by {restart['across_runs']} ({restart['replay']['status']})"
+
+
+def _memory_line(memory: dict[str, Any]) -> str:
+    line = f"after memory_s {memory['left']:.2g} of the error at the beginning is left in '{memory['output']}'"
+    needed = memory["needed_s"]
+    return line if needed is None else f"{line}; it is a thousandth after {needed:.2g} s"
 
 
 def _table(title: str, columns: tuple[str, ...], numbers: tuple[str, ...]) -> Table:

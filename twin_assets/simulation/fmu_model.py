@@ -50,7 +50,7 @@ class FmuModel:
         restart: how an evaluation gets back to its start; "auto" rolls back where the FMU and all variables allow it.
         interface: what the FMU is run by; by default co-simulation where it offers that, else model exchange.
         follow_step_s: longest communication step along a path, by default the one that settling begins with. Where the
-            FMU wants equal steps, they are those of settling.
+            FMU wants equal steps, those of settling are as short.
         most_reads: how often along a path ``follow`` may be asked for outputs.
 
     Attributes:
@@ -100,6 +100,8 @@ class FmuModel:
         self._pool: Pool | None = None
         self._folder: Path | None = None
         settling = settle or SettleSettings()
+        if follow_step_s is not None and not self.description.can_vary_step:
+            settling = replace(settling, max_step_s=min(follow_step_s, settling.max_step_s or math.inf))
         setup = setup_of(
             self.description,
             coefficients=coefficients,
@@ -120,6 +122,14 @@ class FmuModel:
     def setup(self) -> Setup:
         """What worker processes are told; folder and library are still those inside the archive."""
         return self._setup
+
+    @property
+    def equal_step_s(self) -> float | None:
+        """The communication step, where this FMU wants all of them to be equal."""
+        settle = self._setup.settle
+        if self.description.can_vary_step:
+            return None
+        return settle.step_s / settle.sub_steps(settle.step_s, can_vary_step=False)
 
     @property
     def restart(self) -> Restart:

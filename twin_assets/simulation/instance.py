@@ -90,7 +90,7 @@ class Instance:
             if apart < longest / 2.0:
                 raise InstanceError(
                     f"this FMU wants equal communication steps, which are {longest:g} s; observations and inputs are"
-                    f" {apart:g} s apart. Expected model.step_s (or max_step_s) no longer than that"
+                    f" {apart:g} s apart. Expected model.follow_step_s no longer than that"
                 )
         due = iter(path.times_s[path.read].tolist())
 
