@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.simulation.conftest import MakeFmu
 from tests.simulation.two_modes import Fault
@@ -75,3 +76,14 @@ def test_a_model_that_is_to_be_followed_is_led_through_the_same_inputs_twice(mak
     assert report.across_runs == "replay of the recent past"
     with FmuModel(make_fmu(), **settings) as model:  # type: ignore[arg-type]
         assert probe_restart(model).across_runs is None
+
+
+@pytest.mark.parametrize("fault", [Fault.POISONED, Fault.CRASH_ON_RESTORE])
+def test_a_run_goes_on_by_replay_whatever_its_state_is_worth(make_fmu: MakeFmu, fault: Fault) -> None:
+    """A state that is poison is told as such, and nothing depends on it; one that is good is told not to be needed."""
+    settings = {"coefficients": ("a", "b"), "inputs": ("u",), "outputs": ("y1", "y2"), "workers": 1, "most_reads": 4}
+    tried = "each run rolls back to a settled state (tried: rollback exact, reset exact, state in another process"
+    for parameters, status, unused in (({"fault": fault}, "fails", ""), ({}, "exact", ", also where a state would do")):
+        report = probe_restart(FmuModel(make_fmu(), **settings, parameters=parameters))  # type: ignore[arg-type]
+        expected = f"{tried} {status}); a run goes on after another by replay of the recent past (exact){unused}"
+        assert report.choice == expected

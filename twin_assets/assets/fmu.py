@@ -4,10 +4,11 @@ import dagster as dg
 
 from twin_assets.assets.metadata import markdown_table
 from twin_assets.models import Models
-from twin_assets.resources import mended_by_users
+from twin_assets.resources import Workbench, mended_by_users
 from twin_assets.simulation import FmuDescription
 from twin_assets.spec_check import check_against_fmu, description_of
 from twin_assets.spec_file import Twin
+from twin_assets.stages.registration import restart_choice
 
 FMU = "fmu"
 VARIABLES_SHOWN = 200
@@ -24,11 +25,12 @@ def fmu_asset(twin: Twin) -> dg.AssetsDefinition:
         kinds={"fmi"},
         description=f"The simulation model `{spec.model.fmu}`, held against twin.yaml.",
     )
-    def fmu(models: dg.ResourceParam[Models]) -> dg.MaterializeResult[None]:
+    def fmu(bench: dg.ResourceParam[Workbench], models: dg.ResourceParam[Models]) -> dg.MaterializeResult[None]:
         with mended_by_users():
             digest = models.of(twin).sha256
             description = description_of(twin)
             check_against_fmu(twin, description)
+            restart = {"restart": restart_choice(twin, bench.store, digest)} if spec.transient else {}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(digest),
             metadata={
@@ -41,6 +43,7 @@ def fmu_asset(twin: Twin) -> dg.AssetsDefinition:
                 "platforms": ", ".join(description.platforms),
                 "generation_tool": description.generation_tool or "not said",
                 "keeps_state": description.can_get_set_state,
+                **restart,
                 "variables": dg.MetadataValue.md(_variables(twin, description)),
             },
         )

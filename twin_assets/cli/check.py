@@ -134,6 +134,7 @@ def _restart_json(restart: RestartReport) -> dict[str, Any]:
         "used": restart.used,
         "reproducible": restart.reproducible,
         "across_runs": restart.across_runs,
+        "choice": restart.choice,
         **tried,
     }
 

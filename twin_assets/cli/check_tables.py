@@ -39,7 +39,7 @@ def print_variables(name: str, variables: list[dict[str, Any]]) -> None:
 
 
 def _print_evidence(console: Console, values: dict[str, Any]) -> None:
-    console.print(f"  Restart: {escape(_restart_line(values['restart']))}.", soft_wrap=True, highlight=False)
+    console.print(f"  Restart: {escape(values['restart']['choice'])}.", soft_wrap=True, highlight=False)
     if values["memory"] is not None:
         console.print(f"  Memory: {escape(_memory_line(values['memory']))}.", soft_wrap=True, highlight=False)
     console.print(f"  Run {values['model_runs']} times around the prior{escape(_where(values))}.", soft_wrap=True)
@@ -99,16 +99,6 @@ def _fmu_line(fmu: dict[str, Any]) -> str:
     platforms = ", ".join(fmu["platforms"])
     interface = fmu["interface"].replace("_", " ").replace("co simulation", "co-simulation")
     return f"{fmu['file']} (FMI {fmu['fmi_version']} {interface}{tool}; {platforms}; SHA-256 {fmu['sha256'][:12]}…)"
-
-
-def _restart_line(restart: dict[str, Any]) -> str:
-    used = {"rollback": "each run rolls back to a settled state", "reset": "each run is a reset and a cold start"}
-    ways = {"rollback": "rollback", "reset": "reset", "serialize": "state in another process"}
-    tried = ", ".join(f"{words} {restart[way]['status']}" for way, words in ways.items())
-    line = f"{used[restart['used']]} (tried: {tried})"
-    if restart["across_runs"] is None:
-        return line
-    return f"{line}; a run goes on after another by {restart['across_runs']} ({restart['replay']['status']})"
 
 
 def _memory_line(memory: dict[str, Any]) -> str:

@@ -210,6 +210,7 @@ class FmuModel:
             failed, unfinished = self._failed_row(rows, error.row, error.failure), error.unfinished
             outputs = np.full((len(rows), path.read.size, len(self.outputs)), np.nan)
             known = 0 if unfinished is None else int(np.isfinite(self._along(path, unfinished)[0]).all(axis=1).sum())
+            known = min(known, path.read.size - 1)
             if not known:
                 return Attempt(outputs, (failed,))
             before = self.attempt_follow(rows, path.shortened(known))

@@ -5,6 +5,7 @@ evaluated (and, for a serialized state, in another process).
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,10 @@ from twin_assets.simulation.setup import extracted
 
 DETOUR = 1e-2
 REPLAY = "replay of the recent past"
+_USED: Mapping[Restart, str] = {
+    "rollback": "each run rolls back to a settled state",
+    "reset": "each run is a reset and a cold start",
+}
 Status = Literal["exact", "inexact", "fails", "not offered"]
 
 
@@ -60,10 +65,24 @@ class RestartReport:
     def across_runs(self) -> str | None:
         """How a run goes on where another one ended, in transient mode: what the probe decided, for people.
 
-        A replay needs nothing of a former process, so it is what is done wherever it works: also where the FMU's
-        serialized state would do, which is bound to the FMU's binary. An FMU that cannot be followed has no such way.
+        A replay needs nothing of a former process, so it is what is done wherever it works. An FMU's serialized state
+        is not used: it holds the coefficients of one point, and where points are drawn anew, as they are in any case
+        every so many observations, the recent past has to be replayed whatever was kept (see docs/transient.md).
         """
         return REPLAY if self.replay is not None and self.replay.status != "fails" else None
+
+    @property
+    def choice(self) -> str:
+        """What is done, and how everything that was tried went, in one line for people."""
+        ways = {"rollback": self.rollback, "reset": self.reset, "state in another process": self.serialize}
+        tried = ", ".join(f"{name} {outcome.status}" for name, outcome in ways.items())
+        line = f"{_USED[self.used]} (tried: {tried})"
+        if self.replay is None:
+            return line
+        if self.across_runs is None:
+            return f"{line}; no run can go on after another: {REPLAY} fails ({self.replay.detail})"
+        unused = ", also where a state would do" if self.serialize.status == "exact" else ""
+        return f"{line}; a run goes on after another by {self.across_runs} ({self.replay.status}){unused}"
 
     @property
     def reproducible(self) -> bool:
