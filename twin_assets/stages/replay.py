@@ -68,7 +68,7 @@ class Ways:
     ) -> None:
         before, names = states_of(previous), tuple(part.name for part in spec.inputs)
         self._memory, self._histories = Memory.of(spec), dict[str, History]()
-        self._coefficients = coefficients_of(spec)
+        self._coefficients, self._near = coefficients_of(spec), dict[tuple[str, int], PredictiveModel]()
         self._model: TransientModel = model  # type: ignore[assignment]  # what transient mode is run with
         for unit, rows in observations.groupby("unit", sort=False):
             past = before[str(unit)].past if str(unit) in before else None
@@ -78,17 +78,20 @@ class Ways:
         """(k,) whether the recent past of each row's unit and time is known, or needs not to be."""
         return np.array([self._known(row) for _, row in rows.iterrows()], dtype=bool)
 
-    def models(self, rows: pd.DataFrame) -> list[PredictiveModel]:
-        """The model at the unit and time of each row of a ukf_state table; all of them have known inputs."""
-        found, newest = list[PredictiveModel](), dict[str, _Look]()
+    def gather(self, rows: pd.DataFrame) -> None:
+        """Find out which rows of a ukf_state table look together; all of them have known inputs. Nothing is run yet."""
+        newest = dict[str, _Look]()
         for _, row in rows.iterrows():
             unit, posterior = str(row["unit"]), posterior_of_row(row)
             history, place = self._place(row)
             look = newest.get(unit)
             if look is None or not look.serves(place, posterior):
                 look = newest[unit] = _Look(self._model, self._coefficients, self._memory, history, place, posterior)
-            found.append(look.added(place))
-        return found
+            self._near[unit, _time_ns(row)] = look.added(place)
+
+    def to(self, row: "pd.Series[Any]") -> PredictiveModel:
+        """The model at the unit and time of a row that was gathered."""
+        return self._near[str(row["unit"]), _time_ns(row)]
 
     def _known(self, row: "pd.Series[Any]") -> bool:
         history, place = self._place(row)

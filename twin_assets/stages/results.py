@@ -142,13 +142,14 @@ def _asked(
     finite = np.isfinite(inputs).all(axis=1)
     known = np.flatnonzero(finite if ways is None else finite & ways.known(ukf_state))
     rows = ukf_state.iloc[known]
-    models = {} if ways is None else dict(zip(rows.index, ways.models(rows), strict=True))
+    if ways is not None:
+        ways.gather(rows)
     return _Asked(
         rows=rows,
         inputs=inputs[known],
         reasons=reasons(spec, ukf_state, inputs, states_of(previous))[known].tolist(),
         digests=[digest[:DIGEST_LENGTH] for digest in rows["digest"]],
-        model=lambda row: models.get(row.name, model),
+        model=(lambda _: model) if ways is None else ways.to,
     )
 
 
