@@ -74,7 +74,7 @@ class ModelSpec(Part):
         gt=0,
         description="transient: longest communication step while measured inputs are applied, simulated seconds; short"
         " against what moves; without it, the shorter of `step_s` and `max_step_s`. An FMU that wants equal steps"
-        " settles in such short ones, too",
+        " settles in such short ones, too; by model exchange continuous inputs need none, for the solver asks for them",
     )
     after_gap: Literal["wait", "settled"] | None = Field(
         None,

@@ -86,12 +86,18 @@ def twin(wheel: Path, tmp_path: Path) -> Twin:
 
 
 def test_the_fmu_is_the_closed_form(twin: Twin) -> None:
-    """Through a second of a force that never rests, with steps that are short enough."""
+    """Through a second of a force that jumps, and two of one that never rests."""
     times_s, force = np.arange(100.0) * EVERY_S, swung(1)[0][:100] * 0.0
     force[10:] = 300.0
     path = InputPath(times_s, force[:, np.newaxis], np.array([9, 11, 99]), np.array([False]))
+    moved, displacement = swung(6, count=210)
+    moving = InputPath(np.arange(210.0) * EVERY_S, moved[:, np.newaxis], np.array([150, 209]), np.array([True]))
     with open_model(twin, workers=1) as model:
         found = model.follow(np.array([[MASS, STIFFNESS]]), path)[0, :, 0]
+        # Whatever it began with is forgotten but for exp(-d t / 2 m).
+        forgotten = 0.2 * np.exp(-np.array([1.5, 2.09]) * DAMPING / MASS / 2.0)
+        off = model.follow(np.array([[MASS, STIFFNESS]]), moving)[0, :, 0] + 0.5 - displacement[[150, 209]]
+        assert (np.abs(off) < forgotten + 1e-5).all()
     decay, turn = DAMPING / MASS / 2.0, np.sqrt(STIFFNESS / MASS - (DAMPING / MASS / 2.0) ** 2)
     since = np.array([0.01, 0.89])
     step = 0.03 * (1.0 - np.exp(-decay * since) * (np.cos(turn * since) + decay / turn * np.sin(turn * since)))

@@ -37,10 +37,10 @@ class Integrator:
         """State and input."""
         return np.array([self.value, self.inputs[0]])
 
-    def walk(self, path: InputPath, longest_s: float, **options: bool) -> Floats:
+    def walk(self, path: InputPath, longest_s: float, *, fixed: bool = False) -> Floats:
         """Along a path, from zero."""
         self.inputs = path.inputs[0]
-        return walk(path, longest_s, self.stand, self.advance, self.read, **options)
+        return walk(path, longest_s, self.stand, self.advance, self.read, fixed=fixed)
 
 
 def path_of(times: list[float], values: list[float], *, linear: bool, read: list[int] | None = None) -> InputPath:
@@ -93,9 +93,8 @@ def tanks(path: Any, **options: Any) -> FmuModel:  # noqa: ANN401 - FmuModel's a
         inputs=("u", "n"),
         outputs=("level[1]", "level[2]", "flow[1,2]"),
         settle=SettleSettings(tolerance=1e-9),
-        follow_step_s=STEP_S,
         most_reads=8,
-        **({"workers": 1} | options),
+        **({"workers": 1, "follow_step_s": STEP_S} | options),
     )
 
 
@@ -135,6 +134,18 @@ def test_an_fmu_follows_its_inputs(make_tanks: MakeFmu, version: str, element: s
     np.testing.assert_allclose(found[:, :, 2], GAINS[:, :1] * found[:, :, 1], rtol=1e-12)
     assert found.tobytes() == again.tobytes()
     assert shorter.tobytes() == np.ascontiguousarray(found[:, 1:2]).tobytes()
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_by_model_exchange_inputs_move_as_they_do_however_long_a_step_may_be(make_tanks: MakeFmu, version: str) -> None:
+    """The solver asks for a continuous input whenever it looks, so levels are exact; the whole number n still jumps."""
+    path = make_tanks(version=version, interfaces=("ModelExchange",))
+    with tanks(path, follow_step_s=60.0) as model:
+        found = model.follow(GAINS, moving([0, 1, 2, 3, 4]))
+        one, two = model.follow(GAINS, moving([2], 3)), model.follow(GAINS[[0, 2]], moving([0, 2, 4]))
+    np.testing.assert_allclose(found[:, :, :2], [levels(gains) for gains in GAINS], rtol=1e-6)
+    assert one.tobytes() == np.ascontiguousarray(found[:, 2:3]).tobytes()
+    assert two.tobytes() == np.ascontiguousarray(found[[0, 2]][:, [0, 2, 4]]).tobytes()
 
 
 @pytest.mark.parametrize("options", [{"workers": 2}, {"isolation": "thread"}, {"workers": 3, "isolation": "thread"}])

@@ -102,7 +102,9 @@ class Instance:
             tell(outputs)
             return outputs
 
-        return walk(path, longest, self._stand, self._pass, read, fixed=fixed)
+        # Whatever the solver still knows of settling is forgotten.
+        self._stand(path.inputs[0])
+        return walk(path, longest, self._stand, self._pass, read, fixed=fixed, glide=self._gliding())
 
     def filled(self, outputs: Floats) -> Floats:
         """An answer with as many numbers as all answers have; NaN where there are no more outputs."""
@@ -216,6 +218,26 @@ class Instance:
         """Set the inputs (p,) that may change while the FMU runs, where it stands."""
         values = inputs[self._moving]
         self._stepping.resume(self._stepping.time, partial(self._tell, self._told, values))
+
+    def _gliding(self) -> Callable[[Floats, Floats, float], bool]:
+        """What lets inputs (p,) go straight to others in so many seconds, where FMI lets all that change do so."""
+        inputs = self._setup.inputs
+        able = np.array([i.real and i.causality == "input" and i.variability == "continuous" for i in inputs])
+        registers = self._registers([each for each, yes in zip(inputs, able, strict=True) if yes], self._fixed)
+
+        def glide(before: Floats, after: Floats, seconds: float) -> bool:
+            if (before != after)[~able].any():
+                return False
+            begin, first, rate = self._stepping.time, before[able], (after - before)[able] / seconds
+
+            def tell(time: float) -> None:
+                registers.fill(first + rate * (time - begin))
+                for group in registers.groups:
+                    self._fmu.set(group)
+
+            return self._stepping.glide(seconds, tell, final=self._reference is None)
+
+        return glide
 
     def _read(self) -> Floats:
         """(m,) outputs as they are."""

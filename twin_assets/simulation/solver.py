@@ -12,6 +12,7 @@ function fails inside the solver.
 import ctypes
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from twin_assets.simulation.calls import InstanceError
@@ -40,6 +41,7 @@ class Solver:
     def __init__(self, fmu: Dialect, time: float, tolerance: float) -> None:
         self._fmu = fmu
         self._states, indicators = fmu.counts()
+        self._inputs = _Inputs()
         self._cvode = _cvode_class()(
             nx=self._states,
             nz=indicators,
@@ -49,7 +51,7 @@ class Solver:
             get_z=fmu.get_indicators,
             get_nominals=self._positive_nominals,
             set_time=fmu.set_time,
-            input=_NoInput(),
+            input=self._inputs,
             startTime=time,
             relativeTolerance=tolerance,
         )
@@ -58,6 +60,10 @@ class Solver:
     def restart(self, time: float) -> None:
         """Begin anew from the model's states at this time."""
         self._cvode.reset(time)
+
+    def lead(self, inputs: Callable[[float], None] | None) -> None:
+        """From now on inputs are set to what they are at a time (s), wherever it looks at the model; None: not."""
+        self._inputs.apply = inputs or _nothing
 
     def step(self, end: float) -> tuple[float, bool]:
         """One step of the solver's own length, at most to the end; the model stands there then.
@@ -77,6 +83,7 @@ class Solver:
         self._fmu.set_time(reached.value)
         if self._states:
             self._fmu.set_states(cvode.px, self._states)
+        self._inputs.apply(reached.value)
         return reached.value, flag == ROOT_FOUND
 
     def _given_up(self, time: float) -> InstanceError:
@@ -93,11 +100,15 @@ class Solver:
             nominals[index] = abs(nominals[index]) or 1.0
 
 
-class _NoInput:
-    """fmpy's solver asks for inputs that change with time; ours are constant between events."""
+class _Inputs:
+    """What sets inputs that change with time, between events; ``apply`` is fmpy's name for it."""
 
-    def apply(self, _time: float) -> None:
-        """Nothing to do."""
+    def __init__(self) -> None:
+        self.apply: Callable[[float], None] = _nothing
+
+
+def _nothing(_time: float) -> None:
+    """They stay as they are."""
 
 
 def _cvode_class() -> Any:  # noqa: ANN401 - fmpy is not typed
@@ -110,11 +121,15 @@ def _cvode_class() -> Any:  # noqa: ANN401 - fmpy is not typed
 
         def f(self, t: float, y: object, ydot: object, user_data: object) -> int:
             """Right-hand side."""
-            return self._heard(super().f, t, y, ydot, user_data)
+            return self._heard(self._led, t, y, ydot, user_data)
 
         def g(self, t: float, y: object, gout: object, user_data: object) -> int:
             """Root function."""
             return self._heard(super().g, t, y, gout, user_data)
+
+        def _led(self, t: float, y: object, ydot: object, user_data: object) -> int:
+            self.input.apply(t)
+            return int(super().f(t, y, ydot, user_data))
 
         def _heard(self, function: Any, *arguments: object) -> int:  # noqa: ANN401 - as above
             try:

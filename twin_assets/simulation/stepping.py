@@ -34,6 +34,10 @@ class Stepping(Protocol):
         """Simulate so much further; ``final``: no state of before will be restored."""
         ...
 
+    def glide(self, seconds: float, inputs: Callable[[float], None], *, final: bool) -> bool:
+        """The same while inputs change continuously, set to what they are at a simulated time; False if it cannot."""
+        ...
+
 
 class CoSimulation:
     """The FMU brings its solver."""
@@ -58,6 +62,10 @@ class CoSimulation:
         except InstanceError as error:
             raise _at(self.time, error) from error
         self.time += seconds
+
+    def glide(self, seconds: float, inputs: Callable[[float], None], *, final: bool) -> bool:  # noqa: ARG002 - Stepping
+        """See Stepping: inputs stay as they are during a step."""
+        return False
 
 
 class ModelExchange:
@@ -106,6 +114,16 @@ class ModelExchange:
                 if events > MOST_ITERATIONS:
                     raise InstanceError(f"there is no end of events at {self.time:g} simulated s", str(self._fmu.log))
         self.time = end
+
+    def glide(self, seconds: float, inputs: Callable[[float], None], *, final: bool) -> bool:
+        """See Stepping: the solver asks for the inputs wherever it looks; no event, and no new start, is needed."""
+        self._solving().lead(inputs)
+        try:
+            self.advance(seconds, final=final)
+        finally:
+            self._solving().lead(None)
+        inputs(self.time)
+        return True
 
     def _pass_time(self, due: float, *, final: bool) -> bool:
         """One step of the solver, at most until then; whether an event has to follow."""

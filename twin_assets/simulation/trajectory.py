@@ -1,8 +1,9 @@
 """Along a path of operating conditions, in communication steps: pure, on whatever can be advanced in time.
 
 An input that goes straight to its next value is told its mean over every step, so that what it drives is right to the
-second order of the step; one that keeps its value is told exactly that. Where outputs are asked for, the inputs stand
-at their values of that very time: an output that follows an input at once follows the right one.
+second order of the step; one that keeps its value is told exactly that. Where a solver outside of the model asks for
+an input whenever it looks, there is no such error. Where outputs are asked for, the inputs stand at their values of
+that very time: an output that follows an input at once follows the right one.
 
 How far a path goes on changes nothing of what came before: the steps between two of its times depend on them alone.
 """
@@ -27,6 +28,7 @@ def walk(
     read: Callable[[], Floats],
     *,
     fixed: bool = False,
+    glide: Callable[[Floats, Floats, float], bool] | None = None,
 ) -> Floats:
     """Go along a path; the model stands at its beginning, under its first inputs.
 
@@ -37,6 +39,7 @@ def walk(
         advance: simulates so many seconds further.
         read: the outputs (m,) as they are.
         fixed: all steps have to be ``longest_s`` long; times are then rounded to the nearest of them.
+        glide: goes from some inputs (p,) straight to others in so many seconds, however long; False if it cannot.
 
     Returns:
         (t, m) outputs.
@@ -54,6 +57,14 @@ def walk(
     for place in range(1, len(path.times_s)):
         before, after = path.times_s[place - 1], path.times_s[place]
         here, change = path.inputs[place - 1], np.where(path.linear, path.inputs[place] - path.inputs[place - 1], 0.0)
+        if glide is not None and change.any():
+            tell(here)
+            if glide(here, here + change, float(after - before)):
+                told = here + change
+                if place in wanted:
+                    tell(path.inputs[place])
+                    found.append(read())
+                continue
         count = _fixed_steps(before, after, longest_s) if fixed else _steps(after - before, longest_s)
         for step in range(count):
             tell(here + change * ((step + 0.5) / count))

@@ -46,6 +46,9 @@ FINGERPRINT = "fingerprint"
 ALGORITHM = "6"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
+FOLLOWED = "2"
+"""The same of models that are followed through time: what their inputs do in between."""
+
 BLOCK = 36
 """After so many rows of a window nothing is taken over from the rows before but the posterior."""
 
@@ -208,6 +211,7 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
         parts["identifiability"] = spec.identifiability
     if spec.transient:
         parts["moving"] = [[part.between, part.max_age.total_seconds()] for part in spec.inputs]
+        parts["followed"] = FOLLOWED
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
