@@ -95,7 +95,7 @@ def test_smoothing_is_a_stage_of_twins_that_ask_for_it(make_twins: MakeTwins) ->
     assert node.partitions_def == assets.get(dg.AssetKey(["line", "ukf_state"])).partitions_def
     job = definitions.resolve_job_def("line_live")
     assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES)
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 7
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 8
 
 
 def test_partitions_groups_and_ranges(graph: dg.Definitions) -> None:
@@ -127,6 +127,7 @@ def test_checks_stand_before_published(graph: dg.Definitions) -> None:
         "line/calibrated_coefficients:identifiability",
         "line/calibrated_coefficients:freshness",
         "line/calibrated_coefficients:model_answers",
+        "line/calibrated_coefficients:diagnosis",
         "line/virtual_sensors:finite",
     }
     assert all(spec.blocking for spec in specs)
@@ -140,7 +141,7 @@ def test_jobs_schedules_sensors(graph: dg.Definitions) -> None:
     assert isinstance(sensor, dg.SensorDefinition)
     job = graph.resolve_job_def("line_live")
     assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES) - {"smoothed_coefficients"}
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 7
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 8
     assert (schedule.name, schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (
         "line_schedule",
         "line_live",

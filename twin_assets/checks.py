@@ -32,6 +32,7 @@ from twin_assets.stages import (
     VIRTUAL_SENSORS,
 )
 from twin_assets.stages.answers import model_answers
+from twin_assets.stages.diagnosis import diagnosis
 from twin_assets.stages.predictions import failed_predictions
 from twin_assets.stages.publish import refuse_window
 from twin_assets.stages.states import previous_state, states_of
@@ -54,6 +55,7 @@ IDENTIFIABILITY = "identifiability"
 FRESHNESS = "freshness"
 FINITE = "finite"
 MODEL_ANSWERS = "model_answers"
+DIAGNOSIS = "diagnosis"
 
 CHECKS: Mapping[str, tuple[str, str]] = {
     INNOVATION_CONSISTENCY: (CALIBRATED_COEFFICIENTS, "Innovations are as large as the filter claims them to be."),
@@ -63,6 +65,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     FRESHNESS: (CALIBRATED_COEFFICIENTS, "The newest observation of the live window is young enough."),
     FINITE: (VIRTUAL_SENSORS, "Every number to be published is one."),
     MODEL_ANSWERS: (CALIBRATED_COEFFICIENTS, "The model could be run wherever it was asked; if not, that is told."),
+    DIAGNOSIS: (CALIBRATED_COEFFICIENTS, "Sensors, plant and model agree; if not, what explains it best is told."),
 }
 """Check -> the asset that it is about, and what it says. None is on ``ukf_state``: what a check is on must not proceed,
 and refused results are computed and shown all the same."""
@@ -91,6 +94,7 @@ def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> li
         freshness(spec, window, observations, now),
         finite(coefficients, virtual_sensors),
         model_answers(spec, ukf_state, failed_predictions(store.metadata(spec.name, VIRTUAL_SENSORS, window.key))),
+        diagnosis(spec, ukf_state),
     ]
 
 

@@ -35,6 +35,7 @@ REASONS = {
     "quality": Entry("bad quality", ORANGE, marker="D"),
     "range": Entry("out of range", GREEN, marker="^"),
     "missing": Entry("missing", GREY, marker="|"),
+    "suspect": Entry("a suspect's", GREEN, marker="v"),
     "model": Entry("without an answer of the model", INK, marker="x"),
 }
 ESTIMATE = (Entry("estimate", BLUE, line="-"), Entry("95 % interval", BLUE, filled=True))
@@ -251,7 +252,8 @@ def _reasons(frame: pd.DataFrame, later: pd.DataFrame | None, name: str) -> NDAr
     own = frame[column].fillna("").to_numpy(dtype=np.str_)
     if later is None:
         return own
-    found = later[column].reindex(frame["time"])
+    # Why a suspect is one, "suspect: bias", is said elsewhere.
+    found = later[column].reindex(frame["time"]).str.partition(":")[0]
     return np.where(found.notna().to_numpy(), found.fillna("").to_numpy(dtype=np.str_), own)
 
 

@@ -301,6 +301,15 @@ class FilterSpec(Part):
         description="slopes of the model that earlier updates found are used again while the model, run where an update"
         " ends, confirms them: two or three runs an update instead of two for each coefficient and one",
     )
+    diagnosis: bool = Field(
+        default=True,
+        description="sensor or plant: where innovations turn inconsistent, the columns `diagnosis` of ukf_state and the"
+        " check of that name say what explains them best: a channel (biased, stuck, noisy, dead), a coefficient that"
+        " moves, or the model. A channel is left out of the updates once no movement of the coefficients explains it,"
+        " with the reason suspect: bias, stuck, noisy or dead, and let in again when it has behaved for 24 observations"
+        " (48 and 96 after earlier times); never more than a third of the channels, nor, unless it is stuck, one"
+        " that alone tells something. It costs no model runs",
+    )
 
 
 class CheckSpec(Part):

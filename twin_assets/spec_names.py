@@ -20,7 +20,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = 
     "ukf_state": (
         (
             *("unit", "time", "state_mean", "state_cov", "state_root", "nis", "dof", "method", "model_runs"),
-            *("noise", "inputs_mean", "inputs_root", "failed_runs", "failures", "digest"),
+            *("noise", "inputs_mean", "inputs_root", "diagnosis", "suspicion", "failed_runs", "failures", "digest"),
         ),
         {"measurements": ("_innovation", "_innovation_std", "_reason", "_noise_std")},
     ),

@@ -346,7 +346,7 @@ def test_existing_table_of_another_shape_is_replaced(make_bench: Callable[..., B
 def test_metadata_is_readable(make_bench: Callable[..., Bench]) -> None:
     """The states are JSON, so that a person can see what is handed on."""
     found = json.loads(make_bench().run(DAYS[0]).metadata["states"])
-    assert set(found["pump"]) == {"time_ns", "mean", "root", "digest", "space", "calibrated"}
+    assert set(found["pump"]) == {"time_ns", "mean", "root", "digest", "space", "calibrated", "suspicion"}
 
 
 def test_settings_follow_the_spec(spec: TwinSpec) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from twin_assets.assets.fmu import FMU
 from twin_assets.assets.metadata import numbers
 from twin_assets.assets.windowed import Made, Steps, Tables, windowed_asset
+from twin_assets.estimation.suspects import SUSPECT
 from twin_assets.models import Models
 from twin_assets.resources import Workbench
 from twin_assets.simulation import REPLAY
@@ -87,6 +88,7 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         "degraded_updates": int(((frame["failed_runs"] > 0) & (reasons != "model").all(axis=1)).sum()),
         "unanswered_updates": int((reasons == "model").any(axis=1).sum()),
         "gated": gated,
+        "suspect": int(np.isin(reasons, list(SUSPECT.values())).sum()),
     }
     found |= numbers({"gated_fraction": gated / max(gated + used, 1)})
     found |= numbers({"nis_per_dof": float(frame["nis"].sum()) / dof}) if dof else {}
@@ -137,7 +139,7 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
         found += [
             (f"{part.name}_innovation", "double", "measured minus predicted"),
             (f"{part.name}_innovation_std", "double", "what the filter expected of it"),
-            (f"{part.name}_reason", "string", "empty if used, or why not"),
+            (f"{part.name}_reason", "string", "empty if used, or why not; suspect: left out by the diagnosis"),
         ]
         if part.noise_std is None:
             found.append((f"{part.name}_noise_std", "double", "measurement noise, estimated so far"))
@@ -146,6 +148,11 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
     if any(part.noise_std is not None for part in spec.inputs):
         found.append(("inputs_mean", "list<double>", "what the inputs that have errors were believed to be"))
         found.append(("inputs_root", "list<double>", "their rows of the covariance's root, the states' before them"))
+    if spec.filter.diagnosis:
+        found += [
+            ("diagnosis", "string", "what explains the recent innovations best; empty where all is well"),
+            ("suspicion", "string", "all that it is concluded from, exact; where a filter may go on from this row"),
+        ]
     return [
         *found,
         ("nis", "double", "normalised innovation squared"),

@@ -25,7 +25,7 @@ from twin_assets.estimation.filter import expected_at
 from twin_assets.estimation.gaussian import Gaussian
 from twin_assets.estimation.iterated import Predict, Problem, explain
 from twin_assets.estimation.mending import mended
-from twin_assets.estimation.state import FilterSettings, FilterState, Step
+from twin_assets.estimation.state import FilterSettings, FilterState, Looked, Step
 from twin_assets.estimation.update import evidence, updated
 from twin_assets.model import FailedRow, Floats
 
@@ -171,6 +171,7 @@ def carried_step(
         reasons=tuple(np.where(used, "", "missing").tolist()),
         method="carried",
         model_runs=0,
+        looked=Looked(whole, believed, model, settings.noise_std),
     )
 
 

@@ -20,7 +20,7 @@ from twin_assets.estimation.iterated import Predict
 from twin_assets.estimation.mending import mended
 from twin_assets.estimation.noise import Noise, in_use, learnt_noise, met, not_met, of_channels, rewhitened
 from twin_assets.estimation.reuse import Learnt, Reused, learnt_from, reused_update
-from twin_assets.estimation.state import FilterSettings, FilterState, Step, elapsed_h
+from twin_assets.estimation.state import FilterSettings, FilterState, Looked, Step, elapsed_h
 from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats, PredictiveModel
 
@@ -208,6 +208,7 @@ def _joint_step(
         model_runs=runs.rows,
         learnt=learnt_from(prediction, inputs) if known else None,
         failures=runs.failures,
+        looked=Looked(decision.expected, prediction.believed, prediction.model, settings.noise_std),
     )
     return step, decision.expected
 
@@ -253,6 +254,7 @@ def _reused(time_ns: int, quick: Reused, measured: np.ndarray, runs: Runs, setti
         method="reused",
         model_runs=runs.rows,
         learnt=quick.learnt,
+        looked=Looked(quick.held, quick.believed, quick.model, settings.noise_std),
     )
 
 

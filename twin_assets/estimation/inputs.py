@@ -16,9 +16,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.gaussian import Gaussian, triangular
-from twin_assets.estimation.state import Step
+from twin_assets.estimation.gaussian import Gaussian, Linearized, triangular
+from twin_assets.estimation.state import Looked, Step
 from twin_assets.model import Floats
 
 
@@ -86,7 +87,21 @@ class NoisyInputs:
         """A step of n + q unknowns as one of n coefficients: its posterior goes on, and the joint one is kept."""
         if not self.names:
             return step
-        return replace(step, posterior=without_last(step.posterior, len(self.names)), joint=step.posterior)
+        posterior, looked = without_last(step.posterior, len(self.names)), step.looked
+        looked = None if looked is None else self._of_coefficients(looked)
+        return replace(step, posterior=posterior, joint=step.posterior, looked=looked)
+
+    def _of_coefficients(self, looked: Looked) -> Looked:
+        """What an observation was held against, in terms of the coefficients: errors of inputs are noise to them."""
+        q, believed, model = len(self.names), looked.believed, looked.model
+        value = model.value + model.slope[:, -q:] @ (believed.mean[-q:] - model.center[-q:])
+        rest = np.vstack([model.rest, (model.slope[:, -q:] * self.std).T])
+        states = without_last(believed.source, q)
+        return replace(
+            looked,
+            believed=Linearized(believed.mean[:-q], believed.slope[:-q], believed.rest_var[:-q], states),
+            model=Affine(model.center[:-q], value, model.slope[:, :-q], rest),
+        )
 
 
 def without_last(joint: Gaussian, q: int) -> Gaussian:

@@ -93,11 +93,19 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """Where an update ended: its posterior, the NIS, and the model there."""
+    """Where an update ended.
+
+    Attributes:
+        posterior: of the n states.
+        nis: of the innovation.
+        model: where it ended.
+        held_against: what the observation was held against, as seen from the prior.
+    """
 
     posterior: Gaussian
     nis: float
     model: Affine
+    held_against: Affine
 
 
 def straight(task: Task, model: Affine, turn: int, settings: FilterSettings, nis: float) -> Ended | None:
@@ -113,7 +121,7 @@ def straight(task: Task, model: Affine, turn: int, settings: FilterSettings, nis
     off = float(error.max())
     if off <= WRONG and _tilt(there, model, columns, task.believed) <= WRONG:
         better = off > _SEEN or columns
-        return Ended(task.posterior(there, plain) if better else plain, nis, there)
+        return Ended(task.posterior(there, plain) if better else plain, nis, there, model)
     turn_to = turned(model, there, columns)
     return None if turn_to is None else iterated(task, turn_to.model, int(np.argmax(error)), turn, settings)
 
@@ -134,7 +142,7 @@ def iterated(task: Task, model: Affine, bent: int, turn: int, settings: FilterSe
         return None
     # Half of what was not met this time is not expected the next time.
     after = replace(found.model, rest=model.rest / 2.0 if found.at_once else model.rest)
-    return Ended(task.posterior(found.model, found.plain), innovation.nis, after)
+    return Ended(task.posterior(found.model, found.plain), innovation.nis, after, found.model)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 from twin_assets.estimation.affine import Affine, cloud, inside
 from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.gate import Prediction, surplus, without
-from twin_assets.estimation.gaussian import Gaussian
+from twin_assets.estimation.gaussian import Gaussian, Linearized
 from twin_assets.estimation.iterated import Predict, Problem, is_affine
 from twin_assets.estimation.looks import BENT, EVERY, WRONG, Task, bend, iterated, straight, turned
 from twin_assets.estimation.state import FilterSettings
@@ -58,6 +58,9 @@ class Reused:
         nis: of the used channels; where the model is bent, by the slopes of where the update ends.
         used: (m,) bool.
         learnt: for the next update.
+        believed: moments of the coefficients before it.
+        model: what the observation was held against; where the model is bent, with the slopes of where the update ends.
+        held: the innovation by that.
     """
 
     posterior: Gaussian
@@ -65,6 +68,9 @@ class Reused:
     nis: float
     used: np.ndarray
     learnt: Learnt
+    believed: Linearized
+    model: Affine
+    held: Evidence
 
 
 def learnt_from(prediction: Prediction, inputs: Floats) -> Learnt:
@@ -117,7 +123,9 @@ def reused_update(
     if ended is None:
         return None
     after = replace(learnt, inputs=inputs, model=ended.model, turn=(learnt.turn + 1) % (EVERY * prior.mean.size))
-    return Reused(ended.posterior, whole, ended.nis, task.used, after)
+    against = ended.held_against
+    held = whole if against is model else evidence(believed, against, observation)
+    return Reused(ended.posterior, whole, ended.nis, task.used, after, believed, against, held)
 
 
 def _looked(task: Task, inputs: Floats, learnt: Learnt) -> Affine | None:

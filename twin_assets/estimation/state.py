@@ -12,8 +12,12 @@ from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.model import FailedRow, Floats
 
 if TYPE_CHECKING:
+    from twin_assets.estimation.affine import Affine
+    from twin_assets.estimation.diagnosis import Suspicion
+    from twin_assets.estimation.gaussian import Linearized
     from twin_assets.estimation.noise import Noise
     from twin_assets.estimation.reuse import Learnt
+    from twin_assets.estimation.update import Evidence
 
 _NS_PER_HOUR = 3_600_000_000_000
 
@@ -77,12 +81,31 @@ class FilterState:
         posterior: of the unbounded states z (n,).
         learnt: of the model, by the updates before; None where the next one has to look at all of it.
         noise: what is believed of measurement noise that nobody gave; None before any such channel was measured.
+        suspicion: what is thought of the sensors (``diagnosis``); None where nobody watches them.
     """
 
     time_ns: int | None
     posterior: Gaussian
     learnt: "Learnt | None" = None
     noise: "Noise | None" = None
+    suspicion: "Suspicion | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What an observation was held against; all m channels, in noise standard deviations.
+
+    Attributes:
+        expected: innovations as they were expected, NaN where missing.
+        believed: moments of the coefficients before it.
+        model: affine, of all channels.
+        noise_std: (m,) by which all is whitened; infinite where it is not known yet.
+    """
+
+    expected: "Evidence"
+    believed: "Linearized"
+    model: "Affine"
+    noise_std: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +121,8 @@ class Step:
         nis: normalised innovation squared of the accepted channels (of an iterated update the cost of the
             explanation, which has the same law); 0 without any.
         dof: accepted channels.
-        reasons: (m,) "" used, "missing", "gated", or "model" where the model could not be run.
+        reasons: (m,) "" used, "missing", "gated", "model" where the model could not be run, or of a channel that is
+            kept out one of ``suspects.SUSPECT``.
         method: "ukf", "reused" (slopes of the updates before), "carried" (points of the updates before), "iterated" or
             "prediction" (nothing was assimilated).
         model_runs: rows evaluated.
@@ -107,6 +131,8 @@ class Step:
             the same, it was without them: degraded.
         noise: what is believed of measurement noise that nobody gave, after the step.
         joint: the posterior together with the inputs that have errors (n + q), those last; None where none has.
+        looked: what the observation was held against; None where nothing was. It is not carried on.
+        suspicion: what is thought of the sensors, after the step; None where nobody watches them.
     """
 
     time_ns: int
@@ -122,6 +148,8 @@ class Step:
     failures: tuple[FailedRow, ...] = ()
     noise: "Noise | None" = None
     joint: Gaussian | None = None
+    looked: Looked | None = None
+    suspicion: "Suspicion | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "innovation", frozen(self.innovation))
@@ -130,7 +158,7 @@ class Step:
     @property
     def state(self) -> FilterState:
         """What the next step starts from."""
-        return FilterState(self.time_ns, self.posterior, self.learnt, self.noise)
+        return FilterState(self.time_ns, self.posterior, self.learnt, self.noise, self.suspicion)
 
 
 def elapsed_h(before_ns: int | None, time_ns: int) -> float:

@@ -42,14 +42,14 @@ class Evidence:
         return np.asarray(np.linalg.norm(self.root, axis=1), dtype=np.float64)
 
     @cached_property
-    def _inverse(self) -> Floats:
+    def inverse(self) -> Floats:
         """(m, m) root^-1."""
         return np.asarray(np.linalg.solve(self.root, _eye(self.residual.size)), dtype=np.float64)
 
     @cached_property
     def nis(self) -> float:
         """Normalised innovation squared: chi-square with m degrees of freedom when the filter is right."""
-        white = self._inverse @ self.residual
+        white = self.inverse @ self.residual
         return float(white @ white)
 
     def nis_without_each(self) -> Floats:
@@ -57,8 +57,8 @@ class Evidence:
 
         The inverse of a submatrix by the Schur complement: NIS - (S^-1 r)_j^2 / (S^-1)_jj.
         """
-        scaled = self._inverse.T @ (self._inverse @ self.residual)
-        return np.asarray(self.nis - scaled**2 / (self._inverse**2).sum(axis=0), dtype=np.float64)
+        scaled = self.inverse.T @ (self.inverse @ self.residual)
+        return np.asarray(self.nis - scaled**2 / (self.inverse**2).sum(axis=0), dtype=np.float64)
 
 
 def evidence(believed: Linearized, model: Affine, observation: Floats) -> Evidence:

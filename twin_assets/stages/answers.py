@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from twin_assets.estimation.suspects import SUSPECT
 from twin_assets.model import FAILURES_TOLD
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.ukf_rows import up_to_date
@@ -66,6 +67,6 @@ def model_answers(spec: TwinSpec, ukf_state: pd.DataFrame, failed_predictions: S
 
 def _silent(units: "pd.Series[str]", reasons: pd.DataFrame) -> list[str]:
     """Units of which something was measured, and nothing met an answer."""
-    lost, met = (reasons == "model").any(axis=1), reasons.isin(["", "gated"]).any(axis=1)
+    lost, met = (reasons == "model").any(axis=1), reasons.isin(["", "gated", *SUSPECT.values()]).any(axis=1)
     found = pd.DataFrame({"lost": lost, "met": met}).groupby(units, sort=True).any()
     return [str(unit) for unit in found.index[found["lost"] & ~found["met"]]]

@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from twin_assets.estimation import Coefficients, FilterSettings
+from twin_assets.estimation.diagnosis import Watch
 from twin_assets.spec import TwinSpec
 
 
@@ -36,6 +37,18 @@ def settings_of(spec: TwinSpec) -> FilterSettings:
         hold=hold,
         resolution=np.array([part.resolution or 0.0 for part in spec.measurements]),
         input_std=np.array([part.noise_std or 0.0 for part in spec.inputs]),
+    )
+
+
+def watch_of(spec: TwinSpec) -> Watch | None:
+    """What the sensors are judged by, in the spec's order; None where they are not."""
+    if not spec.filter.diagnosis:
+        return None
+    return Watch(
+        channels=tuple(part.name for part in spec.measurements),
+        ends=np.array([part.valid_range for part in spec.measurements], dtype=np.float64),
+        resolution=np.array([part.resolution or 0.0 for part in spec.measurements]),
+        estimated=np.array([part.noise_std is None for part in spec.measurements]),
     )
 
 

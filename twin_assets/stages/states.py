@@ -3,7 +3,6 @@
 Belongs here: what is handed on. How it comes about is ``ukf``'s.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, FilterState, Gaussian, prior
 from twin_assets.estimation.affine import Affine
@@ -22,7 +20,9 @@ from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
 from twin_assets.stages.calibrated import Calibrated
+from twin_assets.stages.exact import exact, floats, integers
 from twin_assets.stages.history import History
+from twin_assets.stages.suspicions import described, restored, suspicion_of_row
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -114,9 +114,13 @@ def previous_state(store: Store, spec: TwinSpec, window: Window) -> Mapping[str,
 
 
 def state_of_row(row: "pd.Series[Any]", space: str, estimated: tuple[str, ...] = ()) -> UnitState:
-    """The state after a row of the ukf_state table, with the noise of the channels that it is estimated of."""
+    """The state after a row of the ukf_state table, with the noise of the channels that it is estimated of.
+
+    What is thought of the sensors only some rows hold (``ukf_rows.resumable``).
+    """
     time_ns = pd.Timestamp(str(row["time"])).as_unit("ns").value
-    state = FilterState(time_ns, posterior_of_row(row), noise=_noise_of_row(row, estimated) if estimated else None)
+    noise = _noise_of_row(row, estimated) if estimated else None
+    state = FilterState(time_ns, posterior_of_row(row), noise=noise, suspicion=suspicion_of_row(row))
     return UnitState(state, str(row["digest"]), space)
 
 
@@ -142,60 +146,54 @@ def posterior_of_row(row: "pd.Series[Any]") -> Gaussian:
 
 def _described(unit: UnitState) -> dict[str, object]:
     posterior = unit.state.posterior
-    numbers = {"mean": _exact(posterior.mean), "root": _exact(posterior.root)}
+    numbers = {"mean": exact(posterior.mean), "root": exact(posterior.root)}
     found: dict[str, object] = {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
     if unit.past is not None:
-        past = {"names": list(unit.past.names), "time_ns": _exact(unit.past.time_ns, "<i8")}
-        found["past"] = {**past, "inputs": _exact(unit.past.inputs)}
+        past = {"names": list(unit.past.names), "time_ns": exact(unit.past.time_ns, "<i8")}
+        found["past"] = {**past, "inputs": exact(unit.past.inputs)}
     if unit.calibrated is not None:
         found["calibrated"] = unit.calibrated.ranges
     noise, learnt = unit.state.noise, unit.state.learnt
     if noise is not None:
-        beliefs = {"log_mean": _exact(noise.log_mean), "log_std": _exact(noise.log_std)}
+        beliefs = {"log_mean": exact(noise.log_mean), "log_std": exact(noise.log_std)}
         readable = dict(zip(noise.channels, noise.std.tolist(), strict=True))
         found |= {"noise": {"channels": list(noise.channels), **beliefs, "std": readable}}
+    if unit.state.suspicion is not None:
+        found["suspicion"] = described(unit.state.suspicion)
     return found if learnt is None else found | {"learnt": _learnt_described(learnt)}
 
 
 def _restored(found: Mapping[str, Any]) -> UnitState:
-    mean = _floats(found["mean"])
-    matrix = _floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
+    mean = floats(found["mean"])
+    matrix = floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
     # Tables of earlier versions hold covariances.
     posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
     learnt = _learnt_restored(found["learnt"]) if "learnt" in found else None
     noise = _noise_restored(found["noise"]) if "noise" in found else None
     past = _past_restored(found["past"]) if "past" in found else None
     calibrated = Calibrated.of(found["calibrated"]) if "calibrated" in found else None
-    state = FilterState(found["time_ns"], posterior, learnt, noise)
+    suspicion = restored(found["suspicion"]) if "suspicion" in found else None
+    state = FilterState(found["time_ns"], posterior, learnt, noise, suspicion)
     return UnitState(state, found["digest"], found["space"], past, calibrated)
 
 
 def _past_restored(found: Mapping[str, Any]) -> History:
-    time_ns = np.frombuffer(base64.b64decode(found["time_ns"]), dtype="<i8").astype(np.int64)
-    return History(tuple(found["names"]), time_ns, _floats(found["inputs"]).reshape(time_ns.size, -1))
+    time_ns = integers(found["time_ns"])
+    return History(tuple(found["names"]), time_ns, floats(found["inputs"]).reshape(time_ns.size, -1))
 
 
 def _noise_restored(found: Mapping[str, Any]) -> Noise:
-    return Noise(tuple(found["channels"]), _floats(found["log_mean"]), _floats(found["log_std"]))
+    return Noise(tuple(found["channels"]), floats(found["log_mean"]), floats(found["log_std"]))
 
 
 def _learnt_described(learnt: Learnt) -> dict[str, object]:
     arrays = {"inputs": learnt.inputs, "first_inputs": learnt.first_inputs, "width": learnt.width, **vars(learnt.model)}
-    return {"turn": learnt.turn, **{name: _exact(array) for name, array in arrays.items()}}
+    return {"turn": learnt.turn, **{name: exact(array) for name, array in arrays.items()}}
 
 
 def _learnt_restored(found: Mapping[str, Any]) -> Learnt:
-    center, value = _floats(found["center"]), _floats(found["value"])
-    slope, rest = _floats(found["slope"]).reshape(-1, center.size), _floats(found["rest"]).reshape(-1, value.size)
+    center, value = floats(found["center"]), floats(found["value"])
+    slope, rest = floats(found["slope"]).reshape(-1, center.size), floats(found["rest"]).reshape(-1, value.size)
     model = Affine(center, value, slope, rest)
-    inputs, first_inputs, width = (_floats(found[name]) for name in ("inputs", "first_inputs", "width"))
+    inputs, first_inputs, width = (floats(found[name]) for name in ("inputs", "first_inputs", "width"))
     return Learnt(inputs, first_inputs, width, model, int(found["turn"]))
-
-
-def _exact(array: NDArray[Any], dtype: str = "<f8") -> str:
-    """Every bit, as text: base64 of little-endian doubles, or what else is said."""
-    return base64.b64encode(np.ascontiguousarray(array, dtype=dtype).tobytes()).decode()
-
-
-def _floats(text: str) -> Floats:
-    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(np.float64)

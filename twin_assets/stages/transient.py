@@ -90,7 +90,7 @@ class Walk:
         rows: Sequence[Row],
     ) -> None:
         self._model, self._coefficients, self._settings, self._memory = model, coefficients, settings, memory
-        self._rows, self._history = rows, past.with_rows(rows)
+        self._rows, self._history = list(rows), past.with_rows(rows)
         self._block: _Block | None = None
 
     @property
@@ -102,13 +102,14 @@ class Walk:
         """Start anew with the next observation: nothing is taken over but the posterior."""
         self._block = None
 
-    def step(self, number: int, state: FilterState, until: int) -> Step:
+    def step(self, number: int, state: FilterState, until: int, believed: Row) -> Step:
         """Assimilate one observation.
 
         Args:
             number: of the observation.
             state: before it.
             until: number of the observation that starts anew in any case.
+            believed: the observation, without what is not to be believed of it.
 
         Where too little of the model can be run, time passes and nothing is assimilated, for the reason "model"; the
         next observation is then looked at as if there had been none before.
@@ -116,7 +117,7 @@ class Walk:
         Raises:
             EvaluationError: when the model cannot be evaluated at all, or cannot tell where it fails.
         """
-        row = self._rows[number]
+        row = self._rows[number] = believed
         if not np.isfinite(row.values).any():
             return self._full(number, state, self._model)
         block = self._block

@@ -22,11 +22,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
-from twin_assets.model import PredictiveModel, TransientModel
+from twin_assets.estimation.diagnosis import Watch, changed, watched
+from twin_assets.model import Floats, PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.calibrated import Calibrated
 from twin_assets.stages.history import History, Memory
-from twin_assets.stages.settings import coefficients_of, estimates_noise, how_it_runs, settings_of
+from twin_assets.stages.settings import coefficients_of, estimates_noise, how_it_runs, settings_of, watch_of
 from twin_assets.stages.states import (
     UnitState,
     noise_of_row,
@@ -77,6 +78,7 @@ class _Engine:
     """What is the same for all units of a call.
 
     Attributes:
+        watch: what the sensors are judged by; None where they are not.
         how: how the model is run, hex hash.
     """
 
@@ -84,6 +86,7 @@ class _Engine:
     model: PredictiveModel
     coefficients: Coefficients
     settings: FilterSettings
+    watch: Watch | None
     fingerprint: str
     how: str
 
@@ -150,16 +153,18 @@ def assimilate(
     Returns:
         unit, time, state_mean (n,), state_cov and state_root (n*n,), for each measurement ``_innovation``,
         ``_innovation_std`` and ``_reason`` ("" used, "gated", the observation's reason, "input" where an input was
-        unknown, "history" where those of the recent past were, or "model" where the model could not be run), nis, dof,
-        method, model_runs, failed_runs and failures (runs that failed twice), digest; where noise is estimated
-        ``_noise_std`` and noise (k, 2) of the k channels met so far, in the spec's order; in the order of the
-        observations. A window without observations hands the states on.
+        unknown, "history" where those of the recent past were, "model" where the model could not be run, or of a sensor
+        that is left out "suspect: bias", "suspect: stuck", "suspect: noisy", "suspect: dead"), nis, dof, method,
+        model_runs, failed_runs and failures (runs that failed twice), digest; where noise is estimated ``_noise_std``
+        and noise (k, 2) of the k channels met so far, in the spec's order; where sensors are watched diagnosis (for
+        people, "" where all is well) and suspicion (exact, "" in most rows); in the order of the observations. A
+        window without observations hands the states on.
 
     Raises:
         EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
     """
     about = fingerprint(spec, fmu_sha256)
-    engine = _Engine(spec, model, coefficients_of(spec), settings_of(spec), about, how_it_runs(spec))
+    engine = _Engine(spec, model, coefficients_of(spec), settings_of(spec), watch_of(spec), about, how_it_runs(spec))
     before = states_of(previous)
     names = [str(unit) for unit in observations["unit"].unique()]
     starts = before | {unit: start_state(unit, before, engine.coefficients) for unit in names}
@@ -206,6 +211,9 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
         "algorithm": ALGORITHM,
         "block": BLOCK,
     }
+    if spec.filter.diagnosis:
+        # A dead sensor reads an end of its range.
+        parts["ranges"] = [part.valid_range for part in spec.measurements]
     # The default is left out: what was computed before there was a choice stays as it is.
     if spec.identifiability != "report":
         parts["identifiability"] = spec.identifiability
@@ -245,14 +253,14 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
         if number % BLOCK == 0:
             state = _afresh(state, walk)
         with located(plan.unit, row.time_ns):
-            until = min(number - number % BLOCK + BLOCK, len(plan.rows))
-            step = _step(engine, state, row) if walk is None else walk.step(number, state, until)
+            step = _watched(engine, plan, number, state, walk)
         state = step.state
         if number >= done:
             running = row.digest(running)
             if step.failures:
                 running = after_failures(running, engine.how, step.posterior, believed_noise(engine.spec, step))
-            records.append(record(engine.spec, plan.unit, row, step, running.hex()))
+            last = number % BLOCK == BLOCK - 1
+            records.append(record(engine.spec, plan.unit, row, step, running.hex(), resumable=last))
             counted()
         else:
             state = _as_written(engine.spec, plan, number, state)
@@ -272,7 +280,8 @@ def _calibrated(spec: TwinSpec, plan: _Plan, records: list[dict[str, object]]) -
 def _as_written(spec: TwinSpec, plan: _Plan, number: int, state: FilterState) -> FilterState:
     """What follows a row that is computed once more goes on from what the table says, whatever failed this time."""
     written = state_of_row(plan.kept.iloc[number], plan.start.space, estimates_noise(spec)).state
-    return replace(state, posterior=written.posterior, noise=written.noise)
+    suspicion = written.suspicion or state.suspicion
+    return replace(state, posterior=written.posterior, noise=written.noise, suspicion=suspicion)
 
 
 def _afresh(state: FilterState, walk: Walk | None) -> FilterState:
@@ -297,13 +306,12 @@ def _resumed(spec: TwinSpec, plan: _Plan) -> tuple[int, FilterState]:
     answer of the model, not after one whose update went on without some of them.
     """
     done = len(plan.kept)
-    if not spec.transient and plan.handed_on is not None and plan.handed_on.digest == plan.running.hex():
+    handed_on = plan.handed_on is not None and plan.handed_on.digest == plan.running.hex()
+    if plan.handed_on is not None and handed_on and (not spec.transient or done == len(plan.rows)):
         return done, plan.handed_on.state
     block = done - done % BLOCK
     failed = np.flatnonzero(_failed(spec, plan.kept))
     first = max(block, int(failed[-1]) + 1 if failed.size else 0)
-    if spec.transient and done == len(plan.rows):
-        first = done
     if not first:
         return 0, plan.start.state
     return first, state_of_row(plan.kept.iloc[first - 1], plan.start.space, estimates_noise(spec)).state
@@ -315,6 +323,23 @@ def _failed(spec: TwinSpec, kept: pd.DataFrame) -> NDArray[np.bool_]:
     if spec.transient:
         failed &= (kept[[f"{part.name}_reason" for part in spec.measurements]] == "model").any(axis=1).to_numpy()
     return np.asarray(failed)
+
+
+def _watched(engine: _Engine, plan: _Plan, number: int, state: FilterState, walk: Walk | None) -> Step:
+    """One step, whose sensors are watched if they are to be."""
+    row, watch = plan.rows[number], engine.watch
+    until = min(number - number % BLOCK + BLOCK, len(plan.rows))
+
+    def step(before: FilterState, values: Floats) -> Step:
+        believed = replace(row, values=values)
+        return _step(engine, before, believed) if walk is None else walk.step(number, before, until, believed)
+
+    if watch is None:
+        return step(state, row.values)
+    done = watched(state, row.values, engine.coefficients, watch, step)
+    if walk is not None and done.suspicion is not None and changed(state.suspicion, done.suspicion):
+        walk.forget()
+    return done
 
 
 def _step(engine: _Engine, state: FilterState, row: Row) -> Step:

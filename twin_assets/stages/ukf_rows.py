@@ -4,6 +4,7 @@ Belongs here: from the observations table to values, from steps to the ukf_state
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ from twin_assets.estimation import Gaussian, Step
 from twin_assets.model import Floats, told
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.joint import joint_columns
+from twin_assets.stages.sentences import diagnosed
 from twin_assets.stages.settings import estimates_noise
+from twin_assets.stages.suspicions import SUSPICION, described
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,10 @@ def rows_of(spec: TwinSpec, observations: pd.DataFrame) -> list[Row]:
     return [Row(int(time_ns[i]), values[i], tuple(reasons[i]), inputs[i]) for i in range(len(observations))]
 
 
-def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict[str, object]:
-    """What one step leaves behind, by column."""
+def record(
+    spec: TwinSpec, unit: str, row: Row, step: Step, digest: str, *, resumable: bool = False
+) -> dict[str, object]:
+    """What one step leaves behind, by column; where a filter may go on from this row, with all that it takes."""
     found: dict[str, object] = {
         "unit": unit,
         "time": row.time_ns,
@@ -89,6 +94,7 @@ def record(spec: TwinSpec, unit: str, row: Row, step: Step, digest: str) -> dict
         found
         | _noise(spec, step)
         | joint_columns(step, known=bool(np.isfinite(row.inputs).all()))
+        | _suspicion(spec, step, resumable=resumable or bool(step.failures))
         | {
             "nis": step.nis,
             "dof": step.dof,
@@ -120,6 +126,14 @@ def _noise(spec: TwinSpec, step: Step) -> dict[str, object]:
     return {f"{name}_noise_std": std[name] for name in names} | {"noise": believed_noise(spec, step)}
 
 
+def _suspicion(spec: TwinSpec, step: Step, *, resumable: bool) -> dict[str, object]:
+    """What is thought of the sensors: for people, and for who goes on from here."""
+    if not spec.filter.diagnosis:
+        return {}
+    exact = json.dumps(described(step.suspicion)) if resumable and step.suspicion is not None else ""
+    return {"diagnosis": diagnosed(spec, step.suspicion), SUSPICION: exact}
+
+
 def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFrame:
     """The ukf_state table of some rows, with its columns and their types also where there are none."""
     types = {"unit": "str", "time": "int64", "state_mean": "object", "state_cov": "object", "state_root": "object"}
@@ -132,6 +146,8 @@ def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFram
         types["noise"] = "object"
     if any(part.noise_std is not None for part in spec.inputs):
         types |= {"inputs_mean": "object", "inputs_root": "object"}
+    if spec.filter.diagnosis:
+        types |= {"diagnosis": "str", SUSPICION: "str"}
     types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64"}
     types |= {"failed_runs": "int64", "failures": "str", "digest": "str"}
     frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})
