@@ -78,7 +78,7 @@ def test_keys_and_dependencies(graph: dg.Definitions) -> None:
         "line/telemetry": {},
         "line/observations": {"telemetry": -2},
         "line/ukf_state": {"fmu": 0, "observations": 0, "ukf_state": -1},
-        "line/calibrated_coefficients": {"ukf_state": 0},
+        "line/calibrated_coefficients": {"ukf_state": 0, "calibrated_coefficients": -1},
         "line/virtual_sensors": {"fmu": 0, "ukf_state": 0, "observations": 0},
         "line/published": {"calibrated_coefficients": 0, "virtual_sensors": 0},
     }

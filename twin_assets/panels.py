@@ -160,6 +160,11 @@ def shade(panel: Axes, frame: pd.DataFrame, marked: NDArray[np.bool_], color: st
         panel.axvspan(times[first], until, color=color, alpha=0.22, linewidth=0, zorder=0)
 
 
+def draw_steps(panel: Axes, frame: pd.DataFrame, column: str, color: str) -> None:
+    """Draw a value that stays until it is changed."""
+    panel.plot(times_of(frame), frame[column], color=color, linewidth=1.0, drawstyle="steps-post")
+
+
 def extent(frame: pd.DataFrame, name: str) -> tuple[float, float]:
     """Lowest and highest of an estimate and its band; (0, 1) where nothing is finite."""
     values = frame[[name, f"{name}_lower", f"{name}_upper"]].to_numpy(dtype=float)

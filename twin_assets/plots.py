@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from twin_assets import panels
 from twin_assets.panels import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, Curve, Entry, Sheet
 from twin_assets.spec import MeasurementSpec, TwinSpec
+from twin_assets.spec_names import HELD
 from twin_assets.stages.validity import invalid
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ REASONS = {
     "suspect": Entry("a suspect's", GREEN, marker="v"),
     "model": Entry("without an answer of the model", INK, marker="x"),
 }
+PUBLISHED = Entry("published", ORANGE, line="-")
 ESTIMATE = (Entry("estimate", BLUE, line="-"), Entry("95 % interval", BLUE, filled=True))
 SMOOTHED = (
     Entry("smoothed", BLUE, line="-"),
@@ -56,7 +58,7 @@ PREDICTED = (
 def coefficients_figure(
     spec: TwinSpec, coefficients: pd.DataFrame, truth: pd.DataFrame | None = None, *, unit: str | None = None
 ) -> Figure:
-    """Coefficients over time with their 95 % band and limit.
+    """Coefficients over time with their 95 % band and limit, and what was published of them, where it was held.
 
     Args:
         spec: the twin.
@@ -180,6 +182,8 @@ def _estimates(
             panels.draw_band(panel, then, curve.name, ORANGE)
         panels.draw_band(panel, frame, curve.name)
         panels.shade(panel, frame, flagged, GREY)
+        if curve.name + HELD in frame:
+            panels.draw_steps(panel, frame, curve.name + HELD, PUBLISHED.color)
         if known is not None and curve.name in known.columns:
             panel.plot(panels.times_of(known), known[curve.name], color=INK, linewidth=1.0, linestyle=panels.DASHED)
         panels.frame_panel(panel, extents[curve.name], widest[curve.unit])
@@ -189,6 +193,8 @@ def _estimates(
     entries = list(ESTIMATE if then is None else SMOOTHED)
     if flagged.any():
         entries.append(INVALID)
+    if any(curve.name + HELD in frame for curve in curves):
+        entries.append(PUBLISHED)
     if known is not None:
         entries.append(Entry("truth", INK, line=panels.DASHED))
     if any(curve.thresholds for curve in curves):

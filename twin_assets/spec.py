@@ -312,6 +312,29 @@ class FilterSpec(Part):
     )
 
 
+class PublishSpec(Part):
+    """What of the estimates is published as news."""
+
+    hold: bool = Field(
+        default=True,
+        description="a published coefficient stays until the observations say that it is wrong (a CUSUM of likelihood"
+        " ratios, coefficient by coefficient); wander within the noise is no news. The estimate of every observation"
+        " is in the tables all the same. false: every estimate is published",
+    )
+    hold_shift: Number = Field(
+        2.0,
+        gt=0,
+        description="hold: how far off a published value has to be found, in standard deviations of the newest"
+        " estimate; half of it is tolerated (the CUSUM's allowance)",
+    )
+    hold_threshold: Number = Field(
+        7.0,
+        gt=0,
+        description="hold: log-likelihood ratio at which a published value is given up. A value that is right stays for"
+        " e^threshold / 2 observations on average, or more: 200 at 6, 550 at 7, 1500 at 8. Lower finds changes sooner",
+    )
+
+
 class CheckSpec(Part):
     """What must hold before results are published."""
 
@@ -364,6 +387,7 @@ class TwinSpec(Part):
         " model runs, changes nothing else and is not published; not together with identifiability hold, nor with"
         " model.mode transient",
     )
+    publish: PublishSpec = Field(PublishSpec(), description="what of the estimates is published as news")
     checks: CheckSpec = Field(CheckSpec(), description="what must hold before results are published")
 
     @model_validator(mode="after")

@@ -12,6 +12,8 @@ from twin_assets.spec_types import Conflict, YamlPath
 
 PUBLISHED_SUFFIXES = ("", "_lower", "_upper")
 PREDICTED = "_predicted"
+HELD, UPDATED = "_published", "_updated"
+"""Of a coefficient: the value that is held for publication, and whether a row changed it."""
 
 _STATISTICS = ("", "_std", "_lower", "_upper")
 _PREDICTED = (*_STATISTICS, "_std_coefficients", "_std_inputs", "_std_discrepancy")
@@ -24,7 +26,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = 
         ),
         {"measurements": ("_innovation", "_innovation_std", "_reason", "_noise_std")},
     ),
-    "calibrated_coefficients": (("unit", "time"), {"coefficients": _STATISTICS}),
+    "calibrated_coefficients": (("unit", "time"), {"coefficients": (*_STATISTICS, HELD, UPDATED)}),
     "smoothed_coefficients": (("unit", "time", "based_on_until"), {"coefficients": _STATISTICS}),
     "virtual_sensors": (
         ("unit", "time", "valid", "why_not"),

@@ -22,11 +22,12 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
+from twin_assets.stages.holding import held_table
 from twin_assets.stages.lineage import is_current, made_from
 from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.observations import observe, telemetry_windows
 from twin_assets.stages.publish import publish_window, published_properties, published_samples
-from twin_assets.stages.results import coefficients_table, virtual_sensors_table
+from twin_assets.stages.results import virtual_sensors_table
 from twin_assets.stages.smoothing import smoothed_table
 from twin_assets.stages.states import previous_state
 from twin_assets.stages.tables import load
@@ -112,7 +113,7 @@ class Line:
             )
             self.save(stage, window, result.frame, dict(result.metadata))
         elif stage == CALIBRATED_COEFFICIENTS:
-            self.save(stage, window, coefficients_table(self.spec, self.rows(UKF_STATE, window)), {})
+            self.save(stage, window, *held_table(self.store, self.spec, window, self.rows(UKF_STATE, window)))
         elif stage == SMOOTHED_COEFFICIENTS:
             self.save(stage, window, *smoothed_table(self.spec, window, self.rows(UKF_STATE, window), now))
         elif stage == VIRTUAL_SENSORS:

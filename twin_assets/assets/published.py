@@ -39,6 +39,7 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
         description="Results that passed the checks, in the historian: `<coefficient>`, `<virtual sensor>` and"
         " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written."
         " Predictions that do not rest on what was calibrated are of quality UNCERTAIN, all else is GOOD."
+        " A coefficient stays as it was published until observations refute it, unless `publish.hold` is false."
         " A window's results take the place of what it published before; a refused one withdraws it.",
         columns=COLUMNS,
         # A refused window is not materialized: those that pass are reported one by one, and no output for all of them.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from twin_assets.assets.fmu import FMU
 from twin_assets.assets.metadata import numbers
-from twin_assets.assets.windowed import Made, Steps, Tables, windowed_asset
+from twin_assets.assets.windowed import ITSELF_BEFORE, Made, Steps, Tables, windowed_asset
 from twin_assets.estimation.suspects import SUSPECT
 from twin_assets.models import Models
 from twin_assets.resources import Workbench
@@ -23,8 +23,6 @@ from twin_assets.stages.states import UnitState, previous_state, states_of, wate
 from twin_assets.stages.tables import load
 from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.windows import Window
-
-ITSELF_BEFORE = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 
 
 def ukf_state_asset(twin: Twin) -> dg.AssetsDefinition:

@@ -25,6 +25,8 @@ from twin_assets.windows import Window, WindowGrid
 
 # A picture shows at least a week of windows, however few a live run covers, and at most what one can make out.
 PICTURE_WINDOWS = (7, 92)
+ITSELF_BEFORE = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+"""A table that goes on from that of the window before."""
 Steps = Callable[[int, int], None]
 Draw = Callable[[tuple[str, ...]], Mapping[str, dg.MarkdownMetadataValue]]
 

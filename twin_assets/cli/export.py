@@ -49,11 +49,12 @@ def command(
     """Export a table of twin NAME as it was last materialized.
 
     coefficients and virtual_sensors are wide: unit, time, and for each quantity its estimate, standard deviation
-    (_std) and 95 % interval (_lower, _upper). virtual_sensors ends with valid and why_not: whether a row rests on what
-    was calibrated; --parts adds what each standard deviation comes from (_std_coefficients, _std_inputs,
-    _std_discrepancy, empty where nobody states it; the sum of their squares is that of _std). smoothed_coefficients,
-    for a twin with 'smoothing: true', are the same as known once their window is over: from all its observations up to
-    based_on_until. telemetry is long: unit, property, time, value, quality.
+    (_std) and 95 % interval (_lower, _upper); of a coefficient also what is published of it (_published), and whether
+    that is new (_updated), unless all estimates are published. virtual_sensors ends with valid and why_not: whether a
+    row rests on what was calibrated; --parts adds what each standard deviation comes from (_std_coefficients,
+    _std_inputs, _std_discrepancy, empty where nobody states it; the sum of their squares is that of _std).
+    smoothed_coefficients, for a twin with 'smoothing: true', are the same as known once their window is over: from all
+    its observations up to based_on_until. telemetry is long: unit, property, time, value, quality.
     """
     ordered_range(start, end)
     kind = kind or ("parquet" if output is not None and output.suffix == ".parquet" else "csv")

@@ -78,6 +78,8 @@ def described(spec: TwinSpec, stage: str) -> str:
             [[part.name, part.source] for part in (*spec.measurements, *spec.virtual_sensors)],
         ],
     }
+    if spec.publish.hold:
+        parts[CALIBRATED_COEFFICIENTS] = [spec.publish.model_dump(mode="json")]
     if spec.transient:
         parts[OBSERVATIONS] = [*parts[OBSERVATIONS], "inputs make observations, too"]
     about = parts.get(PUBLISHED if stage == REFUSED else stage)
@@ -90,11 +92,13 @@ def _sources(store: Store, spec: TwinSpec, stage: str, window: Window) -> Iterat
     if stage == OBSERVATIONS:
         for earlier in telemetry_windows(spec, WindowGrid.of(spec), window):
             yield TELEMETRY, earlier.key
-    if stage == UKF_STATE and (key := previous_key(store, spec, window)) is not None:
-        yield UKF_STATE, key
+    if (stage == UKF_STATE or (stage == CALIBRATED_COEFFICIENTS and spec.publish.hold)) and (
+        key := previous_key(store, spec, window)
+    ) is not None:
+        yield stage, key
 
 
 def _version(store: Store, twin: str, stage: str, key: str) -> str | None:
-    """Digest of the rows and, of a filter table, of the state that it hands on (it has one also without rows)."""
+    """Digest of the rows and, where a table hands on a state, of that (there is one also without rows)."""
     found = store.metadata(twin, stage, key)
     return None if found is None else found[CONTENT] + found.get(STATE_DIGEST, "")

@@ -16,6 +16,7 @@ from twin_assets.historian.base import SAMPLE_COLUMNS, Historian, WriteReport
 from twin_assets.historian.rows import empty_samples
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import PUBLISHED, REFUSED
+from twin_assets.stages.holding import as_published
 from twin_assets.stages.lineage import is_current, made_from
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.stages.validity import invalid
@@ -42,11 +43,13 @@ def published_samples(spec: TwinSpec, coefficients: pd.DataFrame, virtual_sensor
 
     Their quality is GOOD, but UNCERTAIN of predictions that do not rest on what was calibrated (``validity``).
 
+    Of coefficients what is held is published, where anything is (``holding``).
+
     Raises:
         TwinError: if a published property is a measured one: no prediction may come back as a measurement.
     """
     properties = published_properties(spec)
-    parts = [_long(frame, properties) for frame in (coefficients, virtual_sensors)]
+    parts = [_long(frame, properties) for frame in (as_published(spec, coefficients), virtual_sensors)]
     samples = pd.concat(parts, ignore_index=True)
     ordered = samples.sort_values(["unit", "property", "time"], ignore_index=True)
     return ordered[list(SAMPLE_COLUMNS)]
