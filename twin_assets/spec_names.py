@@ -22,9 +22,13 @@ _COLUMNS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = 
     "ukf_state": (
         (
             *("unit", "time", "state_mean", "state_cov", "state_root", "nis", "dof", "method", "model_runs"),
-            *("noise", "inputs_mean", "inputs_root", "diagnosis", "suspicion", "failed_runs", "failures", "digest"),
+            *("noise", "drift", "inputs_mean", "inputs_root", "diagnosis", "suspicion"),
+            *("failed_runs", "failures", "digest"),
         ),
-        {"measurements": ("_innovation", "_innovation_std", "_reason", "_noise_std")},
+        {
+            "measurements": ("_innovation", "_innovation_std", "_reason", "_noise_std"),
+            "coefficients": ("_drift_factor",),
+        },
     ),
     "calibrated_coefficients": (("unit", "time"), {"coefficients": (*_STATISTICS, HELD, UPDATED)}),
     "smoothed_coefficients": (("unit", "time", "based_on_until"), {"coefficients": _STATISTICS}),

@@ -25,7 +25,7 @@ PREVIEW_COLUMNS = 14
 # What would make a preview unreadable.
 BULKY = (
     *("_reason", "_std", "_lower", "_upper", "_std_coefficients", "_std_inputs", "_std_discrepancy"),
-    *("state_mean", "state_cov", "state_root", "inputs_mean", "inputs_root", "suspicion", "digest"),
+    *("state_mean", "state_cov", "state_root", "inputs_mean", "inputs_root", "noise", "drift", "suspicion", "digest"),
 )
 # Dagster keeps every picture that it was ever given: with a palette it is a quarter as large, and looks the same.
 PALETTE_COLORS = 32

@@ -94,7 +94,7 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         found["restart"] = REPLAY
         found["without_history"] = int((reasons == NO_HISTORY).sum())
         found["carried_updates"] = int((frame["method"] == "carried").sum())
-    return found | _noise_found(spec, frame) | _watermark(reached)
+    return found | _noise_found(spec, frame) | _drift_found(spec, frame) | _watermark(reached)
 
 
 def _noise_found(spec: TwinSpec, frame: pd.DataFrame) -> dict[str, object]:
@@ -109,6 +109,19 @@ def _noise_found(spec: TwinSpec, frame: pd.DataFrame) -> dict[str, object]:
         if pd.notna(last.loc[unit, f"{name}_noise_std"])
     ]
     return {"estimated_noise_std": "; ".join(found)} if found else {}
+
+
+def _drift_found(spec: TwinSpec, frame: pd.DataFrame) -> dict[str, object]:
+    """The factors on the drift at the end of the window, for every unit."""
+    if frame.empty or not spec.filter.adaptive_drift:
+        return {}
+    last = frame.groupby("unit", sort=False).last()
+    found = [
+        f"{unit} {part.name}: {last.loc[unit, f'{part.name}_drift_factor']:.3g}"
+        for unit in last.index
+        for part in spec.coefficients
+    ]
+    return {"drift_factors": "; ".join(found)}
 
 
 def told_of(spec: TwinSpec, result: UkfResult, before: Mapping[str, UnitState]) -> dict[str, object]:
@@ -151,6 +164,12 @@ def columns(spec: TwinSpec) -> list[tuple[str, str, str]]:
             ("diagnosis", "string", "what explains the recent innovations best; empty where all is well"),
             ("suspicion", "string", "all that it is concluded from, exact; where a filter may go on from this row"),
         ]
+    if spec.filter.adaptive_drift:
+        found += [
+            (f"{part.name}_drift_factor", "double", "drift that the next step works with, over the one in twin.yaml")
+            for part in spec.coefficients
+        ]
+        found.append(("drift", "list<double>", "logarithm of each drift, its precision, slopes of mean and variance"))
     return [
         *found,
         ("nis", "double", "normalised innovation squared"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from twin_assets.estimation import bounds
+from twin_assets.estimation.adaptive import Surprise, at_work, learnt_pace
 from twin_assets.estimation.affine import cloud, fitted, inside
 from twin_assets.estimation.bounds import Coefficients, physical
 from twin_assets.estimation.drift import drifted
@@ -21,7 +22,6 @@ from twin_assets.estimation.mending import mended
 from twin_assets.estimation.noise import Noise, in_use, learnt_noise, met, not_met, of_channels, rewhitened
 from twin_assets.estimation.reuse import Learnt, Reused, learnt_from, reused_update
 from twin_assets.estimation.state import FilterSettings, FilterState, Looked, Step, elapsed_h
-from twin_assets.estimation.update import Evidence
 from twin_assets.model import Floats, PredictiveModel
 
 # Of an output's value: what the coefficients do to it while the machine runs is far more.
@@ -39,7 +39,7 @@ def expected_at(state: FilterState, time_ns: int, coefficients: Coefficients) ->
     Raises:
         ValueError: when time does not advance.
     """
-    return drifted(state.posterior, elapsed_h(state.time_ns, time_ns), coefficients)
+    return drifted(state.posterior, elapsed_h(state.time_ns, time_ns), at_work(coefficients, state.pace))
 
 
 def filter_step(
@@ -78,9 +78,14 @@ def filter_step(
             f"an observation of {m} values is expected, the first of the model's outputs {model.outputs}; found shape"
             f" {np.shape(observation)}"
         )
-    if not np.isnan(settings.noise_std).any():
-        return _step(state, time_ns, observation, inputs, model, coefficients, settings)[0]
-    return _estimating(state, time_ns, observation, inputs, model, coefficients, settings)
+    # What an earlier twin.yaml let be found out about drift is of no use where this one gives it.
+    state = state if settings.adaptive_drift else replace(state, pace=None)
+    assimilate = _estimating if np.isnan(settings.noise_std).any() else _step
+    step, seen = assimilate(state, time_ns, observation, inputs, model, coefficients, settings)
+    if not settings.adaptive_drift:
+        return step
+    hours = elapsed_h(state.time_ns, time_ns)
+    return replace(step, pace=learnt_pace(state.pace, state.posterior, hours, step.posterior, coefficients, seen))
 
 
 def _estimating(
@@ -91,7 +96,7 @@ def _estimating(
     model: PredictiveModel,
     coefficients: Coefficients,
     settings: FilterSettings,
-) -> Step:
+) -> tuple[Step, Surprise | None]:
     """A step with noise as it is believed so far, and what it tells about that."""
     channels, given = model.outputs[: settings.noise_std.size], settings.noise_std
     known = of_channels(state.noise, channels, given)
@@ -99,14 +104,14 @@ def _estimating(
     noise = _guessed(known, state, time_ns, observation, asked, coefficients, channels, given)
     std = in_use(noise, channels, given)
     start = replace(state, learnt=rewhitened(state.learnt, in_use(known, channels, given), std))
-    at_work = replace(settings, noise_std=std)
-    step, expected = _step(start, time_ns, observation, inputs, model, coefficients, at_work)
-    if expected is not None:
+    known_noise = replace(settings, noise_std=std)
+    step, seen = _step(start, time_ns, observation, inputs, model, coefficients, known_noise)
+    if seen is not None:
         used = np.array([reason == "" for reason in step.reasons])
-        noise = learnt_noise(noise, channels, expected, used, std, observation, settings.steps)
+        noise = learnt_noise(noise, channels, seen.expected, used, std, observation, settings.steps)
     # As after any failure: nothing is learnt of the model.
     learnt = None if asked.failures else rewhitened(step.learnt, std, in_use(noise, channels, given))
-    return replace(
+    found = replace(
         step,
         noise=noise,
         learnt=learnt,
@@ -114,6 +119,7 @@ def _estimating(
         model_runs=step.model_runs + asked.rows,
         failures=(*asked.failures, *step.failures),
     )
+    return found, seen
 
 
 def _guessed(
@@ -150,15 +156,15 @@ def _step(
     model: PredictiveModel,
     coefficients: Coefficients,
     settings: FilterSettings,
-) -> tuple[Step, Evidence | None]:
-    """A step whose noise is known, and the innovation that was expected, if the model could be asked."""
+) -> tuple[Step, Surprise | None]:
+    """A step whose noise is known, and what was expected of the observation, if the model could be asked."""
     noisy = NoisyInputs.of(model.inputs, inputs, settings.input_std)
     believed, unknowns = noisy.beside(state.posterior), noisy.coefficients(coefficients)
     before = noisy.beside(expected_at(state, time_ns, coefficients))
     runs = Runs(model, inputs, settings.noise_std, noisy)
     start = replace(state, posterior=believed, learnt=_fitting(state.learnt, before))
-    step, expected = _joint_step(start, before, time_ns, observation, inputs, runs, unknowns, settings)
-    return noisy.parted(step), expected
+    step, seen = _joint_step(start, before, time_ns, observation, inputs, runs, unknowns, settings)
+    return noisy.parted(step), None if seen is None else seen.of_first(state.posterior.mean.size)
 
 
 def _fitting(learnt: Learnt | None, before: Gaussian) -> Learnt | None:
@@ -175,7 +181,7 @@ def _joint_step(
     runs: Runs,
     coefficients: Coefficients,
     settings: FilterSettings,
-) -> tuple[Step, Evidence | None]:
+) -> tuple[Step, Surprise | None]:
     """The step from a state and what it drifted to; the unknowns are coefficients, and inputs that have errors."""
     m = settings.noise_std.size
     measured = np.isfinite(observation)
@@ -187,7 +193,8 @@ def _joint_step(
     if settings.reuse and state.learnt is not None:
         quick = reused_update(state.posterior, before, seen, inputs, runs, coefficients, settings, state.learnt)
         if quick is not None:
-            return _reused(time_ns, quick, measured, runs, settings), quick.expected
+            slope = quick.learnt.model.slope * physical(before, coefficients).slope
+            return _reused(time_ns, quick, measured, runs, settings), Surprise(before, quick.expected, slope)
     prediction = _predicted(before, runs, coefficients)
     if prediction is not None and settings.hold:
         prediction = held(prediction, state.posterior, len(runs.noisy.names))
@@ -210,7 +217,8 @@ def _joint_step(
         failures=runs.failures,
         looked=Looked(decision.expected, prediction.believed, prediction.model, settings.noise_std),
     )
-    return step, decision.expected
+    slope = prediction.model.slope * prediction.believed.slope
+    return step, Surprise(prediction.prior, decision.expected, slope)
 
 
 def _in_units(residual: Floats, noise_std: Floats) -> Floats:

@@ -21,13 +21,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from twin_assets.estimation.adaptive import Pace, at_work
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.drift import drift
 from twin_assets.estimation.gaussian import Gaussian, triangular
 from twin_assets.estimation.state import elapsed_h
 
 
-def smoothed(times_ns: Sequence[int], posteriors: Sequence[Gaussian], coefficients: Coefficients) -> list[Gaussian]:
+def smoothed(
+    times_ns: Sequence[int],
+    posteriors: Sequence[Gaussian],
+    coefficients: Coefficients,
+    paces: Sequence[Pace | None] | None = None,
+) -> list[Gaussian]:
     """The states at each observation, from all observations up to the last one (fixed-interval smoothing).
 
     Observations that came after the last one are not known here: the last state is the filter's own.
@@ -37,6 +43,7 @@ def smoothed(times_ns: Sequence[int], posteriors: Sequence[Gaussian], coefficien
         posteriors: (s,) of the n states after each of them, as ``filter_step`` gave them one after the other. What the
             filter held at its prior (``FilterSettings.hold``) did not drift: such posteriors would be smoothed wrongly.
         coefficients: bounds and drift, the filter's.
+        paces: (s,) what was believed of drift after each of them, where it was adapted: it was at work until the next.
 
     Returns:
         (s,) Gaussians of the n states; no variance is larger than the filter's where its updates made none larger.
@@ -46,10 +53,10 @@ def smoothed(times_ns: Sequence[int], posteriors: Sequence[Gaussian], coefficien
     """
     if len(times_ns) != len(posteriors):
         raise ValueError(f"one posterior a time is expected, found {len(times_ns)} times, {len(posteriors)} posteriors")
-    found = list(posteriors[-1:])
+    found, believed = list(posteriors[-1:]), paces or [None] * len(posteriors)
     for i in range(len(posteriors) - 2, -1, -1):
         hours = elapsed_h(times_ns[i], times_ns[i + 1])
-        found.append(_looked_back(posteriors[i], found[-1], hours, coefficients))
+        found.append(_looked_back(posteriors[i], found[-1], hours, at_work(coefficients, believed[i])))
     return found[::-1]
 
 

@@ -12,6 +12,7 @@ from twin_assets.estimation.gaussian import Gaussian, frozen
 from twin_assets.model import FailedRow, Floats
 
 if TYPE_CHECKING:
+    from twin_assets.estimation.adaptive import Pace
     from twin_assets.estimation.affine import Affine
     from twin_assets.estimation.diagnosis import Suspicion
     from twin_assets.estimation.gaussian import Linearized
@@ -42,6 +43,7 @@ class FilterSettings:
             below its share. None: known of none.
         input_std: (p,) standard deviations of the inputs' errors, new with every observation (``inputs``); 0 where an
             input is taken as exact. None: all are.
+        adaptive_drift: whether the coefficients' drift is corrected by what the innovations say of it (``adaptive``).
     """
 
     noise_std: Floats
@@ -50,6 +52,7 @@ class FilterSettings:
     hold: bool = False
     resolution: Floats | None = None
     input_std: Floats | None = None
+    adaptive_drift: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "noise_std", frozen(self.noise_std))
@@ -82,6 +85,7 @@ class FilterState:
         learnt: of the model, by the updates before; None where the next one has to look at all of it.
         noise: what is believed of measurement noise that nobody gave; None before any such channel was measured.
         suspicion: what is thought of the sensors (``diagnosis``); None where nobody watches them.
+        pace: what is believed of the coefficients' drift, where it is adapted; None before any observation.
     """
 
     time_ns: int | None
@@ -89,6 +93,7 @@ class FilterState:
     learnt: "Learnt | None" = None
     noise: "Noise | None" = None
     suspicion: "Suspicion | None" = None
+    pace: "Pace | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +138,7 @@ class Step:
         joint: the posterior together with the inputs that have errors (n + q), those last; None where none has.
         looked: what the observation was held against; None where nothing was. It is not carried on.
         suspicion: what is thought of the sensors, after the step; None where nobody watches them.
+        pace: what is believed of the coefficients' drift, after the step, where it is adapted.
     """
 
     time_ns: int
@@ -150,6 +156,7 @@ class Step:
     joint: Gaussian | None = None
     looked: Looked | None = None
     suspicion: "Suspicion | None" = None
+    pace: "Pace | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "innovation", frozen(self.innovation))
@@ -158,7 +165,7 @@ class Step:
     @property
     def state(self) -> FilterState:
         """What the next step starts from."""
-        return FilterState(self.time_ns, self.posterior, self.learnt, self.noise, self.suspicion)
+        return FilterState(self.time_ns, self.posterior, self.learnt, self.noise, self.suspicion, self.pace)
 
 
 def elapsed_h(before_ns: int | None, time_ns: int) -> float:

@@ -11,7 +11,7 @@ Belongs here: from the filter's rows to what is held. How it comes to the histor
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,8 @@ def with_held(
         known = told.get(unit)
         start = known if known is not None and known.space == space else None
         state = start_state(unit, before, coefficients).state
+        # As the filter does: what was found about drift before is of no use where it is given now.
+        state = state if spec.filter.adaptive_drift else replace(state, pace=None)
         steps = _followed(start, state, ukf_state.iloc[places], means[places], watch, coefficients)
         for place, (told[unit], new) in zip(places, steps, strict=True):
             values[place], news[place] = told[unit].told, new

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Coefficients, FilterState
+from twin_assets.estimation.adaptive import at_work
 from twin_assets.estimation.information import Untold, information, untold
 from twin_assets.model import Floats
 from twin_assets.spec import TwinSpec
@@ -65,7 +66,8 @@ def _gains(rows: pd.DataFrame, start: UnitState, coefficients: Coefficients, *, 
     for (_, row), used in zip(rows.iterrows(), rows["dof"] > 0, strict=True):
         new = state_of_row(row, start.space).state
         if used:
-            gain = information(state.posterior, _elapsed_h(state, new), new.posterior, coefficients, hold=hold)
+            drifting = at_work(coefficients, state.pace)
+            gain = information(state.posterior, _elapsed_h(state, new), new.posterior, drifting, hold=hold)
             found.append(gain)
         state = new
     return found

@@ -37,6 +37,7 @@ def settings_of(spec: TwinSpec) -> FilterSettings:
         hold=hold,
         resolution=np.array([part.resolution or 0.0 for part in spec.measurements]),
         input_std=np.array([part.noise_std or 0.0 for part in spec.inputs]),
+        adaptive_drift=spec.filter.adaptive_drift,
     )
 
 

@@ -14,7 +14,7 @@ from twin_assets.estimation import coefficient_marginals, smoothed
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.results import estimates_frame
 from twin_assets.stages.settings import coefficients_of
-from twin_assets.stages.states import posterior_of_row
+from twin_assets.stages.states import pace_of_row, posterior_of_row
 from twin_assets.stages.tables import Table
 from twin_assets.windows import Window
 
@@ -44,7 +44,8 @@ def smoothed_table(spec: TwinSpec, window: Window, ukf_state: pd.DataFrame, now:
     for unit in rows["unit"].unique():
         own = rows[rows["unit"] == unit]
         times_ns = pd.DatetimeIndex(own["time"]).as_unit("ns").asi8.tolist()
-        states = smoothed(times_ns, [posterior_of_row(row) for _, row in own.iterrows()], coefficients)
+        found = [(posterior_of_row(row), pace_of_row(row)) for _, row in own.iterrows()]
+        states = smoothed(times_ns, [one for one, _ in found], coefficients, [pace for _, pace in found])
         marginals += [coefficient_marginals(state, coefficients) for state in states]
     frame = estimates_frame(rows, coefficients.names, marginals)
     frame.insert(2, BASED_ON_UNTIL, frame.groupby("unit")["time"].transform("max"))

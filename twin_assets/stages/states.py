@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Coefficients, FilterState, Gaussian, prior
+from twin_assets.estimation.adaptive import Pace
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.noise import Noise
 from twin_assets.estimation.reuse import Learnt
@@ -120,13 +121,26 @@ def state_of_row(row: "pd.Series[Any]", space: str, estimated: tuple[str, ...] =
     """
     time_ns = pd.Timestamp(str(row["time"])).as_unit("ns").value
     noise = _noise_of_row(row, estimated) if estimated else None
-    state = FilterState(time_ns, posterior_of_row(row), noise=noise, suspicion=suspicion_of_row(row))
+    suspicion, pace = suspicion_of_row(row), pace_of_row(row)
+    state = FilterState(time_ns, posterior_of_row(row), noise=noise, suspicion=suspicion, pace=pace)
     return UnitState(state, str(row["digest"]), space)
 
 
 def noise_of_row(row: "pd.Series[Any]") -> Floats:
     """(2k,) what a row says of k channels' noise; (0,) where none was estimated."""
     return np.asarray(row.get("noise", ()), dtype=np.float64)
+
+
+def learnt_of_row(row: "pd.Series[Any]") -> Floats:
+    """(2k + 4n,) what a row says of noise and drift; what was not estimated is not there."""
+    return np.concatenate([noise_of_row(row), np.asarray(row.get("drift", ()), dtype=np.float64)])
+
+
+def pace_of_row(row: "pd.Series[Any]") -> Pace | None:
+    """What was believed of n coefficients' drift after a row, to the bit; None where it was not adapted."""
+    if "drift" not in row:
+        return None
+    return Pace(*np.asarray(row["drift"], dtype=np.float64).reshape(-1, 4).T)
 
 
 def _noise_of_row(row: "pd.Series[Any]", names: tuple[str, ...]) -> Noise:
@@ -153,13 +167,15 @@ def _described(unit: UnitState) -> dict[str, object]:
         found["past"] = {**past, "inputs": exact(unit.past.inputs)}
     if unit.calibrated is not None:
         found["calibrated"] = unit.calibrated.ranges
-    noise, learnt = unit.state.noise, unit.state.learnt
+    noise, learnt, pace = unit.state.noise, unit.state.learnt, unit.state.pace
     if noise is not None:
         beliefs = {"log_mean": exact(noise.log_mean), "log_std": exact(noise.log_std)}
         readable = dict(zip(noise.channels, noise.std.tolist(), strict=True))
         found |= {"noise": {"channels": list(noise.channels), **beliefs, "std": readable}}
     if unit.state.suspicion is not None:
         found["suspicion"] = described(unit.state.suspicion)
+    if pace is not None:
+        found["pace"] = {name: exact(array) for name, array in vars(pace).items()}
     return found if learnt is None else found | {"learnt": _learnt_described(learnt)}
 
 
@@ -170,10 +186,11 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
     learnt = _learnt_restored(found["learnt"]) if "learnt" in found else None
     noise = _noise_restored(found["noise"]) if "noise" in found else None
+    pace = Pace(**{name: floats(text) for name, text in found["pace"].items()}) if "pace" in found else None
     past = _past_restored(found["past"]) if "past" in found else None
     calibrated = Calibrated.of(found["calibrated"]) if "calibrated" in found else None
     suspicion = restored(found["suspicion"]) if "suspicion" in found else None
-    state = FilterState(found["time_ns"], posterior, learnt, noise, suspicion)
+    state = FilterState(found["time_ns"], posterior, learnt, noise, suspicion, pace)
     return UnitState(state, found["digest"], found["space"], past, calibrated)
 
 

@@ -30,7 +30,7 @@ from twin_assets.stages.history import History, Memory
 from twin_assets.stages.settings import coefficients_of, estimates_noise, how_it_runs, settings_of, watch_of
 from twin_assets.stages.states import (
     UnitState,
-    noise_of_row,
+    learnt_of_row,
     posterior_of_row,
     start_state,
     state_of_row,
@@ -39,7 +39,7 @@ from twin_assets.stages.states import (
 )
 from twin_assets.stages.tables import Progress, Table, located, no_progress
 from twin_assets.stages.transient import Walk, with_history
-from twin_assets.stages.ukf_rows import Row, after_failures, believed_noise, record, rows_of, state_frame, up_to_date
+from twin_assets.stages.ukf_rows import Row, after_failures, believed, record, rows_of, state_frame, up_to_date
 
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
@@ -156,9 +156,10 @@ def assimilate(
         unknown, "history" where those of the recent past were, "model" where the model could not be run, or of a sensor
         that is left out "suspect: bias", "suspect: stuck", "suspect: noisy", "suspect: dead"), nis, dof, method,
         model_runs, failed_runs and failures (runs that failed twice), digest; where noise is estimated ``_noise_std``
-        and noise (k, 2) of the k channels met so far, in the spec's order; where sensors are watched diagnosis (for
-        people, "" where all is well) and suspicion (exact, "" in most rows); in the order of the observations. A
-        window without observations hands the states on.
+        and noise (k, 2) of the k channels met so far, in the spec's order; where drift is adapted ``_drift_factor`` of
+        each coefficient and drift (n, 4); where sensors are watched diagnosis (for people, "" where all is well) and
+        suspicion (exact, "" in most rows); in the order of the observations. A window without observations hands the
+        states on.
 
     Raises:
         EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
@@ -206,7 +207,10 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
             for part in spec.measurements
         ],
         "gate_probability": spec.checks.gate_probability,
-        "filter": spec.filter.model_dump(mode="json"),
+        # A field that came later is left out where it has its default, as below.
+        "filter": spec.filter.model_dump(
+            mode="json", exclude=set() if spec.filter.adaptive_drift else {"adaptive_drift"}
+        ),
         "fmu": fmu_sha256,
         "algorithm": ALGORITHM,
         "block": BLOCK,
@@ -237,7 +241,7 @@ def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFra
         due = row.digest(running)
         if failed:
             row_found = found.iloc[count]
-            due = after_failures(due, engine.how, posterior_of_row(row_found), noise_of_row(row_found))
+            due = after_failures(due, engine.how, posterior_of_row(row_found), learnt_of_row(row_found))
         if due.hex() != digest:
             break
         running, count = due, count + 1
@@ -258,7 +262,7 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
         if number >= done:
             running = row.digest(running)
             if step.failures:
-                running = after_failures(running, engine.how, step.posterior, believed_noise(engine.spec, step))
+                running = after_failures(running, engine.how, step.posterior, believed(engine.spec, step))
             last = number % BLOCK == BLOCK - 1
             records.append(record(engine.spec, plan.unit, row, step, running.hex(), resumable=last))
             counted()
@@ -281,7 +285,7 @@ def _as_written(spec: TwinSpec, plan: _Plan, number: int, state: FilterState) ->
     """What follows a row that is computed once more goes on from what the table says, whatever failed this time."""
     written = state_of_row(plan.kept.iloc[number], plan.start.space, estimates_noise(spec)).state
     suspicion = written.suspicion or state.suspicion
-    return replace(state, posterior=written.posterior, noise=written.noise, suspicion=suspicion)
+    return replace(state, posterior=written.posterior, noise=written.noise, suspicion=suspicion, pace=written.pace)
 
 
 def _afresh(state: FilterState, walk: Walk | None) -> FilterState:

@@ -15,7 +15,7 @@ from twin_assets.model import Floats, told
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.joint import joint_columns
 from twin_assets.stages.sentences import diagnosed
-from twin_assets.stages.settings import estimates_noise
+from twin_assets.stages.settings import coefficients_of, estimates_noise
 from twin_assets.stages.suspicions import SUSPICION, described
 
 
@@ -46,17 +46,18 @@ class Row:
         return running.digest()
 
 
-def after_failures(running: bytes, how: str, posterior: Gaussian, noise: Floats) -> bytes:
+def after_failures(running: bytes, how: str, posterior: Gaussian, learnt: Floats) -> bytes:
     """The running digest after a row of which model runs failed: another time another posterior may come of it.
 
     Args:
         running: digest after the row as an observation.
         how: how the model was run.
         posterior: what came of it.
-        noise: (2k,) what was believed of noise then, as the table holds it; (0,) where none is estimated.
+        learnt: (2k + 4n,) what was believed of noise and drift then, as the table holds it; what is not estimated is
+            not there.
     """
     digest = hashlib.sha256(running + how.encode())
-    for array in (posterior.mean, posterior.root, noise):
+    for array in (posterior.mean, posterior.root, learnt):
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     return digest.digest()
 
@@ -95,6 +96,7 @@ def record(
         | _noise(spec, step)
         | joint_columns(step, known=bool(np.isfinite(row.inputs).all()))
         | _suspicion(spec, step, resumable=resumable or bool(step.failures))
+        | _drift(spec, step)
         | {
             "nis": step.nis,
             "dof": step.dof,
@@ -134,6 +136,29 @@ def _suspicion(spec: TwinSpec, step: Step, *, resumable: bool) -> dict[str, obje
     return {"diagnosis": diagnosed(spec, step.suspicion), SUSPICION: exact}
 
 
+def believed(spec: TwinSpec, step: Step) -> Floats:
+    """(2k + 4n,) all that a row holds of what is estimated beside the coefficients."""
+    return np.concatenate([believed_noise(spec, step) if step.noise is not None else np.empty(0), _pace(step)])
+
+
+def _pace(step: Step) -> Floats:
+    """(4n,) of each of n coefficients logarithm of the drift, its precision, slopes of mean and variance by it."""
+    pace = step.pace
+    if pace is None:
+        return np.empty(0)
+    return np.column_stack([pace.log_drift, pace.precision, pace.mean_slope, pace.var_slope]).reshape(-1)
+
+
+def _drift(spec: TwinSpec, step: Step) -> dict[str, object]:
+    """What is believed of drift that is adapted: for people, and for the next step."""
+    if step.pace is None:
+        return {}
+    coefficients = coefficients_of(spec)
+    factors = step.pace.factor(coefficients).tolist()
+    readable = {f"{name}_drift_factor": value for name, value in zip(coefficients.names, factors, strict=True)}
+    return readable | {"drift": _pace(step)}
+
+
 def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFrame:
     """The ukf_state table of some rows, with its columns and their types also where there are none."""
     types = {"unit": "str", "time": "int64", "state_mean": "object", "state_cov": "object", "state_root": "object"}
@@ -148,6 +173,8 @@ def state_frame(spec: TwinSpec, records: list[dict[str, object]]) -> pd.DataFram
         types |= {"inputs_mean": "object", "inputs_root": "object"}
     if spec.filter.diagnosis:
         types |= {"diagnosis": "str", SUSPICION: "str"}
+    if spec.filter.adaptive_drift:
+        types |= {f"{part.name}_drift_factor": "float64" for part in spec.coefficients} | {"drift": "object"}
     types |= {"nis": "float64", "dof": "int64", "method": "str", "model_runs": "int64"}
     types |= {"failed_runs": "int64", "failures": "str", "digest": "str"}
     frame = pd.DataFrame({name: pd.Series([row[name] for row in records], dtype=types[name]) for name in types})
