@@ -299,7 +299,8 @@ class FilterSpec(Part):
     reuse: bool = Field(
         default=True,
         description="slopes of the model that earlier updates found are used again while the model, run where an update"
-        " ends, confirms them: two or three runs an update instead of two for each coefficient and one",
+        " ends, confirms them: one or two runs an update, a few more where it is bent, instead of two for each"
+        " coefficient and one",
     )
     diagnosis: bool = Field(
         default=True,
