@@ -1,12 +1,40 @@
-"""An FMU's description made by hand, for tests that compare and choose and run nothing."""
+"""What tests of several folders share.
 
+An FMU's description made by hand, for tests that compare and choose and run nothing; and a real PostgreSQL server.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from postgres_server import NoPostgresError, PostgresServer, postgres_server
 from twin_assets.simulation import FmuDescription, FmuVariable
 
 Bounds = tuple[float | None, float | None]
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A server for the session, started by the first test that needs it; a developer's machine may have none."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except NoPostgresError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresServer) -> Iterator[str]:
+    """URL of a place without tables, the test's own."""
+    with postgresql.schema(f"test_{next(NUMBERS)}") as url:
+        yield url
 
 
 def _variable(  # noqa: PLR0913 - the attributes that the tests vary

@@ -103,7 +103,7 @@ def test_a_replacement_that_fails_changes_nothing(path: Path, samples: Samples) 
     with SqlHistorian.sqlite(path, clock=now) as historian:
         historian.write(samples("2026-01-01T10:00", "2026-01-01T11:00"))
         before = historian.arrivals(UNITS, PROPERTIES)
-        event.listen(historian._engine, "before_cursor_execute", broken)
+        event.listen(historian._database.engine, "before_cursor_execute", broken)
         with pytest.raises(KeyError):
             historian.replace(UNITS, PROPERTIES, *day, samples("2026-01-01T12:00"))
     with SqlHistorian.sqlite(path, clock=now) as historian:
@@ -157,10 +157,12 @@ def test_a_missing_folder_is_an_error(path: Path) -> None:
         SqlHistorian.sqlite(path / "nowhere" / "historian.sqlite")
 
 
-@pytest.mark.parametrize("url", ["postgresql://db.example.com/site", "sqlite://", "sqlite:///:memory:", "historian"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://", "mysql://db.example.com/site", "sqlite://", "sqlite:///:memory:", "historian"]
+)
 def test_a_url_that_names_no_file_is_refused(url: str) -> None:
     """What cannot be shared between processes, or is no database URL, is answered with an example."""
-    with pytest.raises(HistorianError, match="sqlite:////var/lib"):
+    with pytest.raises(HistorianError, match=r"expected (a URL|one) like (sqlite:////var/lib|postgresql://)"):
         SqlHistorian(url)
 
 
@@ -195,7 +197,7 @@ def test_a_disk_that_takes_no_more_says_so(path: Path, samples: Samples, pragma:
     SqlHistorian.sqlite(path).close()
     historian = SqlHistorian.sqlite(path, clock=now)
     historian.close()
-    event.listen(historian._engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {pragma}"))
+    event.listen(historian._database.engine, "connect", lambda connection, _: connection.execute(f"PRAGMA {pragma}"))
     many = pd.date_range("2026-01-01", periods=5000, freq="min").astype(str)
     with pytest.raises(HistorianError, match=message):
         historian.write(samples(*many))

@@ -6,16 +6,18 @@ Belongs here: the statements inside a write transaction. They are set operations
 compared one by one in Python would take minutes.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Delete,
     Select,
+    Table,
     Update,
     and_,
     delete,
@@ -27,8 +29,7 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.sqlite import Insert as Upsert  # PostgreSQL's has the same methods
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.dialects import postgresql, sqlite
 
 from twin_assets.historian.base import QUALITIES
 from twin_assets.historian.schema import HOUR_NS, arrival, samples, series, staged
@@ -36,20 +37,22 @@ from twin_assets.historian.schema import HOUR_NS, arrival, samples, series, stag
 CHUNK_ROWS = 50_000
 QUALITY_CODES = {quality: code for code, quality in enumerate(QUALITIES)}
 
+Stage = Callable[[Connection, pd.DataFrame], None]  # Database.stage
+Upsert = sqlite.Insert | postgresql.Insert  # of the same methods, each in its own words
 
-def merge(connection: Connection, taken: pd.DataFrame, seq: int) -> None:
+
+def merge(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int) -> None:
     """Store samples that ``rows.sift`` has taken.
 
     Args:
         connection: inside a write transaction.
+        stage: the database's way to fill ``staged``.
         taken: SAMPLE_COLUMNS; of a sample that is there twice the last one counts.
         seq: position of this write among all writes.
     """
-    connection.execute(CreateTable(staged, if_not_exists=True))
     for first in range(0, len(taken), CHUNK_ROWS):
-        _stage(connection, taken.iloc[first : first + CHUNK_ROWS])
+        stage(connection, _rows(connection, taken.iloc[first : first + CHUNK_ROWS]))
         _keep_staged(connection, seq)
-    connection.execute(delete(staged))
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,12 @@ class Stretch:
         return select(series.c.id).where(series.c.unit.in_(self.units), series.c.property.in_(self.properties))
 
 
-def replace(connection: Connection, taken: pd.DataFrame, seq: int, stretch: Stretch) -> int:
+def replace(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int, stretch: Stretch) -> int:
     """Store samples that ``rows.sift`` has taken, all of them in a stretch, in the place of all that it holds.
 
     Args:
         connection: inside a write transaction.
+        stage: the database's way to fill ``staged``.
         taken: SAMPLE_COLUMNS; staged at once, for what goes is what is not among them: a window's, not a recording's.
         seq: position of this write among all writes.
         stretch: what is replaced.
@@ -96,23 +100,19 @@ def replace(connection: Connection, taken: pd.DataFrame, seq: int, stretch: Stre
     Returns:
         how many samples went.
     """
-    connection.execute(CreateTable(staged, if_not_exists=True))
-    connection.execute(delete(staged))
-    if len(taken):
-        _stage(connection, taken)
+    stage(connection, _rows(connection, taken))
     goes = and_(stretch.holds, ~exists().where(_same_sample()))
     connection.execute(_mark_withdrawn(seq, stretch, goes))
     withdrawn = connection.execute(delete(samples).where(goes)).rowcount
     _keep_staged(connection, seq)
-    connection.execute(delete(staged))
     return withdrawn
 
 
 def _keep_staged(connection: Connection, seq: int) -> None:
     """Store what is staged, and mark what is new or differs as arrived."""
     connection.execute(_drop_unchanged())
-    connection.execute(_add_arrivals(seq))
-    connection.execute(_add_samples())
+    connection.execute(_add_arrivals(_upsert(connection, arrival), seq))
+    connection.execute(_add_samples(_upsert(connection, samples)))
 
 
 def _mark_withdrawn(seq: int, stretch: Stretch, goes: ColumnElement[bool]) -> Update:
@@ -124,8 +124,8 @@ def _mark_withdrawn(seq: int, stretch: Stretch, goes: ColumnElement[bool]) -> Up
     return update(arrival).where(stretch.touches, exists().where(here, goes)).values(seq=seq)
 
 
-def _stage(connection: Connection, chunk: pd.DataFrame) -> None:
-    """Fill ``staged`` with a chunk, one row for each sample, in the order of its key."""
+def _rows(connection: Connection, chunk: pd.DataFrame) -> pd.DataFrame:
+    """Samples as rows of ``staged``, one for each sample, in the order of its key."""
     named = chunk.groupby(["unit", "property"], sort=False, observed=True)
     ids = np.array([_series_id(connection, unit, name) for (unit, name), _ in named], dtype=np.int64)
     time_ns = chunk["time"].astype("int64").to_numpy()
@@ -137,18 +137,21 @@ def _stage(connection: Connection, chunk: pd.DataFrame) -> None:
         "hour": time_ns // HOUR_NS,  # SQL's division would round times before 1970 upwards
     }
     key = ["series_id", "time_ns", "quality"]
-    rows = pd.DataFrame(columns).drop_duplicates(key, keep="last").sort_values(key)
-    connection.execute(delete(staged))
-    # The driver itself takes tuples five times as fast as SQLAlchemy takes dictionaries.
-    statement = str(insert(staged).compile(dialect=connection.dialect))
-    connection.exec_driver_sql(statement, list(zip(*(rows[name].tolist() for name in columns), strict=True)))
+    return pd.DataFrame(columns).drop_duplicates(key, keep="last").sort_values(key)
 
 
 def _series_id(connection: Connection, unit: Hashable, property_name: Hashable) -> int:
-    """The number of a series, allotted where it is new."""
-    connection.execute(Upsert(series).values(unit=unit, property=property_name).on_conflict_do_nothing())
+    """The number of a series, allotted where it is new; nobody else writes meanwhile."""
     query = select(series.c.id).where(series.c.unit == unit, series.c.property == property_name)
+    known = connection.execute(query).scalar()
+    if known is not None:
+        return int(known)
+    connection.execute(insert(series).values(unit=unit, property=property_name))
     return int(connection.execute(query).scalar_one())
+
+
+def _upsert(connection: Connection, table: Table) -> Upsert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _same_sample() -> ColumnElement[bool]:
@@ -162,23 +165,23 @@ def _drop_unchanged() -> Delete:
     return delete(staged).where(there)
 
 
-def _add_arrivals(seq: int) -> Upsert:
+def _add_arrivals(upsert: Upsert, seq: int) -> Upsert:
     """Mark the hours in which something is new or differs."""
-    hours = select(staged.c.series_id, staged.c.hour, literal(seq), func.count())
+    hours = select(staged.c.series_id, staged.c.hour, literal(seq, BigInteger), func.count())
     # SQLite reads ON CONFLICT after a bare FROM as a join: https://www.sqlite.org/lang_upsert.html, section 2.2
     query = hours.where(true()).group_by(staged.c.series_id, staged.c.hour)
-    statement = Upsert(arrival).from_select(["series_id", "hour", "seq", "samples"], query)
+    statement = upsert.from_select(["series_id", "hour", "seq", "samples"], query)
     return statement.on_conflict_do_update(
         index_elements=[arrival.c.series_id, arrival.c.hour],
         set_={"seq": statement.excluded.seq, "samples": arrival.c.samples + statement.excluded.samples},
     )
 
 
-def _add_samples() -> Upsert:
+def _add_samples(upsert: Upsert) -> Upsert:
     """Insert what is new, overwrite what differs."""
     names = ["series_id", "time_ns", "quality", "value"]
     query = select(*(staged.c[name] for name in names)).where(true())
-    statement = Upsert(samples).from_select(names, query)
+    statement = upsert.from_select(names, query)
     return statement.on_conflict_do_update(
         index_elements=[samples.c.series_id, samples.c.time_ns, samples.c.quality],
         set_={"value": statement.excluded.value},

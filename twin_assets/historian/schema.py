@@ -60,7 +60,8 @@ arrival = Table(
     sqlite_with_rowid=False,
 )
 
-# What a write brings, before it is compared with what is there; each connection has its own.
+# What a write brings, before it is compared with what is there; each connection has its own. In SQLite it stays and is
+# emptied; in PostgreSQL it ends with the transaction.
 staged = Table(
     "staged",
     MetaData(),
@@ -71,4 +72,5 @@ staged = Table(
     Column("hour", BigInteger, nullable=False),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
+    postgresql_on_commit="DROP",
 )

@@ -1,7 +1,7 @@
 """The SQL historian, on SQLAlchemy Core: the Historian protocol over the tables of ``schema``.
 
 Belongs here: opening and asking, the same for every SQL database. How writes become rows is in ``merge``, which rows
-may be stored in ``rows``; what is particular to one database has a module of its own: ``sqlite``.
+may be stored in ``rows``; what is particular to one database has a module of its own: ``sqlite``, ``postgresql``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,16 +11,16 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import URL, Connection, Row, Select, exists, func, insert, inspect, make_url, select, update
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, BigInteger, Connection, Row, Select, cast, exists, func, insert, inspect, select, update
 
 from twin_assets.historian import schema
 from twin_assets.historian.base import QUALITIES, Arrivals, HistorianError, WriteReport
+from twin_assets.historian.database import Database, parsed_url
 from twin_assets.historian.merge import Stretch, merge, replace
+from twin_assets.historian.postgresql import Postgresql
 from twin_assets.historian.rows import UTC_NS, Clock, empty_samples, refuse_outside, sift, to_ns, utc_now
-from twin_assets.historian.sqlite import IMMEDIATE, explained, sqlite_engine, use_wal
+from twin_assets.historian.sqlite import Sqlite
 
-EXAMPLE_URL = "sqlite:////var/lib/twin/historian.sqlite"
 _HOLDS_ANY = exists().where(schema.samples.c.series_id == schema.series.c.id)
 
 
@@ -34,18 +34,18 @@ class SqlHistorian:
         """Open the database and make the tables where it has none.
 
         Args:
-            url: SQLAlchemy's, for example ``sqlite:////var/lib/twin/historian.sqlite``; the folder must exist.
+            url: SQLAlchemy's: ``sqlite:////var/lib/twin/historian.sqlite``, whose folder must exist, or
+                ``postgresql://user:password@host/database``.
             clock: decides which times lie in the future.
             busy_timeout_s: how long to wait for another writer.
 
         Raises:
             HistorianError: if it cannot be opened, is no historian, or was written by a newer version.
         """
-        self._path = _file_of(url)
         self._clock = clock
-        self._engine = sqlite_engine(self._path, busy_timeout_s)
+        self._database = _database_of(url, busy_timeout_s)
         try:
-            self._prepare(busy_timeout_s)
+            self._prepare()
         except BaseException:
             self.close()
             raise
@@ -61,9 +61,14 @@ class SqlHistorian:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """Where it is, for people; without a password."""
+        return self._database.name
+
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     def units(self) -> tuple[str, ...]:
         """See Historian."""
@@ -109,7 +114,7 @@ class SqlHistorian:
             seq = _next_seq(connection)
             for chunk in chunks:
                 sifted = sift(chunk, self._clock())
-                merge(connection, sifted.taken, seq)
+                merge(connection, self._database.stage, sifted.taken, seq)
                 written += len(sifted.taken)
                 rejected += [sifted.rejected] if len(sifted.rejected) else []
         return WriteReport(written, pd.concat(rejected[1:] or rejected))
@@ -129,14 +134,14 @@ class SqlHistorian:
         if len(sifted.rejected) or (sifted.taken.empty and not self._holds(stretch)):
             return WriteReport(0, sifted.rejected)
         with self._transaction(write=True) as connection:
-            withdrawn = replace(connection, sifted.taken, _next_seq(connection), stretch)
+            withdrawn = replace(connection, self._database.stage, sifted.taken, _next_seq(connection), stretch)
         return WriteReport(len(sifted.taken), sifted.rejected, withdrawn)
 
     def arrivals(self, units: tuple[str, ...], properties: tuple[str, ...], since: int = 0) -> Arrivals:
         """See Historian."""
         table = schema.arrival.c
         query = (
-            select(table.hour, func.max(table.seq), func.sum(table.samples))
+            select(table.hour, func.max(table.seq), cast(func.sum(table.samples), BigInteger))
             .join_from(schema.arrival, schema.series)
             .where(schema.series.c.unit.in_(units), schema.series.c.property.in_(properties), table.seq > since)
             .group_by(table.hour)
@@ -173,44 +178,45 @@ class SqlHistorian:
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Iterator[Connection]:
         """One transaction, rolled back on any error; the database's own errors in words that help."""
-        options = {IMMEDIATE: write}
-        with (
-            explained(self._path),
-            self._engine.connect().execution_options(**options) as connection,
-            connection.begin(),
-        ):
+        with self._database.explained(), self._database.transaction(write=write) as connection:
             yield connection
 
-    def _prepare(self, timeout_s: float) -> None:
-        """Check the version of what is there; make the tables in an empty database."""
+    def _prepare(self) -> None:
+        """Check the version of what is there; make the tables in a database that has none."""
         with self._transaction() as connection:
-            names = inspect(connection).get_table_names()
-            if schema.historian.name in names:
-                self._check_version(connection.execute(select(schema.historian.c.schema_version)).scalar_one())
+            tables = inspect(connection).get_table_names()
+            if self._is_historian(connection, tables):
+                self._check_version(connection)
                 return
-        if names:
-            raise HistorianError(
-                f"{self._path}: an SQLite file, but no historian; found the tables {', '.join(sorted(names))}."
-                " Move it away, or choose another home."
-            )
-        with explained(self._path):
-            use_wal(self._engine, timeout_s)
-        with self._transaction(write=True) as connection:
+        self._database.refuse_foreign(tables)
+        with self._database.explained(), self._database.creation() as connection:
+            # Another process may have been faster: whoever comes second finds the tables and the row.
+            if self._is_historian(connection, inspect(connection).get_table_names()):
+                self._check_version(connection)
+                return
             schema.metadata.create_all(connection)
-            # Another process may have been faster: whoever gets the write lock second finds the row.
-            if connection.execute(select(func.count()).select_from(schema.historian)).scalar_one() == 0:
-                connection.execute(insert(schema.historian).values(schema_version=schema.SCHEMA_VERSION, last_seq=0))
+            self._database.created(connection)
+            connection.execute(insert(schema.historian).values(schema_version=schema.SCHEMA_VERSION, last_seq=0))
 
-    def _check_version(self, found: int) -> None:
+    @staticmethod
+    def _is_historian(connection: Connection, tables: list[str]) -> bool:
+        """Whether the table that tells the version is there: somebody else's may have its name."""
+        if schema.historian.name not in tables:
+            return False
+        columns = {column["name"] for column in inspect(connection).get_columns(schema.historian.name)}
+        return columns >= set(schema.historian.columns.keys())
+
+    def _check_version(self, connection: Connection) -> None:
+        found = connection.execute(select(schema.historian.c.schema_version)).scalar_one()
         if found != schema.SCHEMA_VERSION:
             raise HistorianError(
-                f"{self._path}: the historian has schema version {found}, expected {schema.SCHEMA_VERSION}."
-                " It was written by another version of twin-assets; use that version, or choose another home."
+                f"{self.name}: the historian has schema version {found}, expected {schema.SCHEMA_VERSION}."
+                " It was written by another version of twin-assets; use that version, or choose another place."
             )
 
 
 def _next_seq(connection: Connection) -> int:
-    """The position of this write; other writers wait until the transaction ends."""
+    """The position of this write; other writers wait at this row until the transaction ends."""
     table = schema.historian
     connection.execute(update(table).values(last_seq=table.c.last_seq + 1))
     return int(connection.execute(select(table.c.last_seq)).scalar_one())
@@ -230,12 +236,9 @@ def _frame(unit: str, property_name: str, rows: Sequence[Row[tuple[int, int, flo
     ).astype({"unit": "str", "property": "str", "quality": "str"})
 
 
-def _file_of(url: str | URL) -> Path:
-    """The file that an SQLite URL names."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise HistorianError(f"'{url}' is no database URL; expected one like {EXAMPLE_URL}") from error
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise HistorianError(f"'{parsed}' names no SQLite file; expected a URL like {EXAMPLE_URL}")
-    return Path(parsed.database)
+def _database_of(url: str | URL, busy_timeout_s: float) -> Database:
+    """The database that a URL names."""
+    parsed = parsed_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Sqlite(parsed, busy_timeout_s)
+    return Postgresql(parsed, busy_timeout_s)
