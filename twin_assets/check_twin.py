@@ -14,7 +14,7 @@ from twin_assets.errors import TwinError
 from twin_assets.estimation import Coefficients
 from twin_assets.estimation.combinations import Combination, Confusion
 from twin_assets.estimation.sensitivity import LocalSensitivity, local_sensitivity
-from twin_assets.historian import HistorianError, SqlHistorian
+from twin_assets.historian import HistorianError, may_hold_anything, open_historian
 from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.neighbours import beside_others
@@ -171,10 +171,10 @@ def operating_points(
     """Those that the historian has seen, else a trial; and what is to be told if the historian cannot be read."""
     trial = Conditions(np.array([list(operating_condition(spec, description).values())]), np.ones(1), 0)
     # A home is made by what fills it, not by a look.
-    if home is None or not home.historian_path.exists():
+    if home is None or not may_hold_anything(home):
         return trial, ()
     try:
-        with SqlHistorian.sqlite(home.historian_path) as historian:
+        with open_historian(home) as historian:
             return seen_conditions(historian, spec) or trial, ()
     except HistorianError as error:
         return trial, (f"{error} The operating points are the FMU's start values instead of what was measured.",)

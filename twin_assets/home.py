@@ -1,14 +1,15 @@
-"""The home: the folder with the historian's file, the store and Dagster's instance."""
+"""The home: the folder with the historian's file, the store and Dagster's instance; and which historian, if another."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twin_assets.errors import TwinError
 
 HOME_VARIABLE = "TWIN_HOME"
 TWINS_VARIABLE = "TWINS_PATH"
+HISTORIAN_VARIABLE = "TWIN_HISTORIAN"
 
 DAGSTER_YAML = """\
 # Dagster's instance of this twin home; its own usage telemetry and its invitation at the first visit are off.
@@ -21,9 +22,15 @@ nux:
 
 @dataclass(frozen=True)
 class Home:
-    """Where one installation keeps what it knows."""
+    """Where one installation keeps what it knows.
+
+    Attributes:
+        root: the folder.
+        historian_url: the database that holds the samples, with its password; None: the embedded one in the folder.
+    """
 
     root: Path
+    historian_url: str | None = field(default=None, repr=False)
 
     @property
     def historian_path(self) -> Path:
@@ -63,8 +70,9 @@ class Home:
 
 
 def home_from(environment: Mapping[str, str]) -> Home:
-    """The home that the environment names: ``$TWIN_HOME``, or ``.twin`` in the current folder."""
-    return Home(Path(environment.get(HOME_VARIABLE) or ".twin").absolute())
+    """The home that the environment names: ``$TWIN_HOME``, or ``.twin`` here; its historian is ``$TWIN_HISTORIAN``."""
+    root = Path(environment.get(HOME_VARIABLE) or ".twin").absolute()
+    return Home(root, environment.get(HISTORIAN_VARIABLE, "").strip() or None)
 
 
 def twins_path_from(environment: Mapping[str, str]) -> Path:

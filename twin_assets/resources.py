@@ -1,7 +1,8 @@
 """What the assets are given: the historian, the models, and the bench that all of them work at.
 
-Belongs here: how they are made for a run and closed after it, and from where: the home in ``$TWIN_HOME``, read when a
-run starts and never earlier. What they are is said where they are defined; assets know only those types.
+Belongs here: how they are made for a run and closed after it, and from where: the home in ``$TWIN_HOME`` and the
+historian in ``$TWIN_HISTORIAN``, read when a run starts and never earlier. What they are is said where they are
+defined; assets know only those types.
 """
 
 import os
@@ -14,8 +15,8 @@ import dagster as dg
 import pandas as pd
 
 from twin_assets.errors import TwinError
-from twin_assets.historian import Historian, SqlHistorian
-from twin_assets.home import Home, home_from
+from twin_assets.historian import Historian, open_historian
+from twin_assets.home import HISTORIAN_VARIABLE, Home, home_from
 from twin_assets.models import Models, Opener
 from twin_assets.progress import Progress, silent
 from twin_assets.stages.engine import open_model
@@ -44,6 +45,8 @@ class Workbench:
     pictures: bool = True
 
 
+# What a deployment sets is read when a run starts; the run's log then says which it is.
+HISTORIAN = f"Holds the samples: the database that ${HISTORIAN_VARIABLE} names, or the embedded one in the home."
 MODELS_CONFIG = {
     "workers": dg.Field(
         dg.Noneable(int), default_value=None, description="worker processes of each model; one per core if null"
@@ -74,8 +77,10 @@ def build_resources(
         chosen.prepare()
         return chosen
 
-    def historian(_: dg.InitResourceContext) -> Iterator[Historian]:
-        with mended_by_users(), SqlHistorian.sqlite(here().historian_path, clock=clock or wall_clock) as opened:
+    def historian(context: dg.InitResourceContext) -> Iterator[Historian]:
+        with mended_by_users(), open_historian(here(), clock=clock or wall_clock) as opened:
+            if context.log:
+                context.log.info("The historian is %s", opened.name)
             yield opened
 
     def models(context: dg.InitResourceContext) -> Iterator[Models]:
@@ -90,7 +95,7 @@ def build_resources(
             yield Workbench(store, turns, progress, clock() if clock else started(context), pictures)
 
     return {
-        "historian": dg.ResourceDefinition(historian, description="The embedded historian in the home."),
+        "historian": dg.ResourceDefinition(historian, description=HISTORIAN),
         "models": dg.ResourceDefinition(models, config_schema=MODELS_CONFIG, description="FMUs in worker processes."),
         "bench": dg.ResourceDefinition(bench, description="The store, whose turn it is, progress, and what is now."),
     }

@@ -16,7 +16,7 @@ import pytest
 
 from twin_assets.automation import job_name, range_tags
 from twin_assets.definitions import build_definitions
-from twin_assets.historian import SqlHistorian
+from twin_assets.historian import SqlHistorian, open_historian
 from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.simulation import fmu_sha256
@@ -121,7 +121,7 @@ class Line:
 
     def historian(self) -> SqlHistorian:
         """The home's historian."""
-        return SqlHistorian.sqlite(self.home.historian_path, clock=lambda: self.now)
+        return open_historian(self.home, clock=lambda: self.now)
 
     def write(self, samples: pd.DataFrame) -> None:
         """Bring telemetry into the historian."""

@@ -35,7 +35,7 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
         twin,
         PUBLISHED,
         deps=[dg.AssetKey([spec.name, stage]) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)],
-        kinds=frozenset({"sqlite"}),
+        kinds=frozenset({"sql"}),
         description="Results that passed the checks, in the historian: `<coefficient>`, `<virtual sensor>` and"
         " `<measurement>_predicted`, each also `_lower` and `_upper`. What is measured is never written."
         " Predictions that do not rest on what was calibrated are of quality UNCERTAIN, all else is GOOD."

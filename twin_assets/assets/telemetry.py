@@ -27,7 +27,7 @@ def telemetry_asset(twin: Twin) -> dg.AssetsDefinition:
     @windowed_asset(
         twin,
         TELEMETRY,
-        kinds=frozenset({"sqlite", "parquet"}),
+        kinds=frozenset({"sql", "parquet"}),
         description="Raw samples of the inputs and measurements, as the historian holds them.",
         columns=COLUMNS,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from twin_assets.errors import TwinError
-from twin_assets.home import HOME_VARIABLE, TWINS_VARIABLE
+from twin_assets.home import HISTORIAN_VARIABLE, HOME_VARIABLE, TWINS_VARIABLE
 
 COMMANDS = {
     "demo": "A plant with hidden, drifting coefficients, calibrated end to end; a summary compares truth and estimate.",
@@ -59,13 +59,20 @@ class LazyCommands(click.Group):
 @click.option(
     "--twins", type=click.Path(path_type=Path), help=f"Folder with the twins (default twins, or ${TWINS_VARIABLE})."
 )
-def group(home: Path | None, twins: Path | None) -> None:
+@click.option(
+    "--historian",
+    metavar="URL",
+    help=f"Database of the samples (default SQLite in the home, or ${HISTORIAN_VARIABLE}).",
+)
+def group(home: Path | None, twins: Path | None, historian: str | None) -> None:
     """Living digital twins: calibrate an FMU from sensor history, through Dagster."""
-    # Worker processes and Dagster's code location read the same two variables: one way to say it, everywhere.
+    # Worker processes and Dagster's code location read the same variables: one way to say it, everywhere.
     if home is not None:
         os.environ[HOME_VARIABLE] = str(home.absolute())
     if twins is not None:
         os.environ[TWINS_VARIABLE] = str(twins.absolute())
+    if historian is not None:
+        os.environ[HISTORIAN_VARIABLE] = historian
 
 
 group.params.append(DEBUG_OPTION)

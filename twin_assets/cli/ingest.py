@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from twin_assets.cli.arguments import UTC_TIME
 from twin_assets.errors import TwinError
-from twin_assets.historian import SqlHistorian
+from twin_assets.historian import open_historian
 from twin_assets.historian.rows import utc_now
 from twin_assets.home import home_from, twins_path_from
 from twin_assets.ingest import (
@@ -135,12 +135,12 @@ def _write(recording: Recording, advance: Advance) -> None:
             yield samples.iloc[first : first + CHUNK_ROWS]
             advance(min(first + CHUNK_ROWS, len(samples)))
 
-    with SqlHistorian.sqlite(home.historian_path) as historian:
+    with open_historian(home) as historian:
         rejected = historian.write_all(chunks()).rejected
     if len(rejected):
         first = rejected.iloc[0]
         raise TwinError(
-            f"{home.historian_path}: {len(rejected)} of {len(samples)} samples were refused, the first of"
+            f"{historian.name}: {len(rejected)} of {len(samples)} samples were refused, the first of"
             f" '{first['property']}' at {first['time']}: {first['reason']}. The others are written."
         )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from twin_assets.cli.arguments import UTC_TIME, ordered_range
 from twin_assets.cli.bars import stage_bars
 from twin_assets.errors import TwinError
-from twin_assets.historian import Historian, SqlHistorian
+from twin_assets.historian import Historian, open_historian
 from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.neighbours import load_undisputed
 from twin_assets.resources import wall_clock
@@ -65,10 +65,10 @@ def choose(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp
     """
     spec, now = twin.spec, wall_clock()
     grid = WindowGrid.of(spec)
-    with SqlHistorian.sqlite(home.historian_path) as historian:
+    with open_historian(home) as historian:
         units = resolve_units(spec, historian)
         if not units or historian.latest(units, channel_properties(spec)).empty:
-            raise TwinError(_nothing_measured(home, spec, units))
+            raise TwinError(_nothing_measured(historian.name, spec, units))
         if start is None:
             arguments = (historian, Store(home.store_path), spec, grid, now, fmu_sha256(twin.fmu_path))
             if end is None:
@@ -110,12 +110,12 @@ def _no_window(spec: TwinSpec, grid: WindowGrid) -> str:
     )
 
 
-def _nothing_measured(home: Home, spec: TwinSpec, units: tuple[str, ...]) -> str:
+def _nothing_measured(where: str, spec: TwinSpec, units: tuple[str, ...]) -> str:
     wanted = ", ".join(channel_properties(spec)[:6])
     return (
-        f"{home.root}: the historian holds nothing that twin '{spec.name}' measures (units:"
+        f"{where}: the historian holds nothing that twin '{spec.name}' measures (units:"
         f" {', '.join(units) or 'none'}; properties: {wanted} …). Write telemetry first with"
-        f" 'twin ingest {spec.name} FILE', or choose another home with --home."
+        f" 'twin ingest {spec.name} FILE', or choose another home with --home, or another historian with --historian."
     )
 
 

@@ -20,7 +20,7 @@ from twin_assets.demo.randomness import streams
 from twin_assets.demo.script import Script, Wish, agree, demo_folder
 from twin_assets.demo.summary import Assessment, Tables, assess
 from twin_assets.errors import TwinError
-from twin_assets.historian import SqlHistorian
+from twin_assets.historian import SqlHistorian, open_historian
 from twin_assets.home import Home
 from twin_assets.progress import Progress
 from twin_assets.resources import wall_clock
@@ -120,7 +120,7 @@ def play(twin: Twin, home: Home, wish: Wish, *, say: Say, bars: Bars) -> Demonst
     home.prepare()
     with instance_of(home):
         pass  # A home that Dagster cannot open is refused before the plant has run for nothing.
-    with SqlHistorian.sqlite(home.historian_path) as historian:
+    with open_historian(home) as historian:
         unit = resolve_units(twin.spec, historian)[0]
         script = agree(wish, twin.spec.name, fmu_sha256(twin.fmu_path), home, wall_clock())
         _refuse_other_data(twin, unit, home, historian)
@@ -215,8 +215,8 @@ def _publication(twin: Twin, store: Store, window: Window) -> Publication:
 def _refuse_other_data(twin: Twin, unit: str, home: Home, historian: SqlHistorian) -> None:
     if Script.read(demo_folder(home)) is None and not historian.latest((unit,), channel_properties(twin.spec)).empty:
         raise TwinError(
-            f"{home.root}: the historian holds other data of unit '{unit}', which a demonstration would mix with its"
-            " own. Choose another home with --home."
+            f"{historian.name}: the historian holds other data of unit '{unit}', which a demonstration would mix with"
+            " its own. Choose another home with --home, or another historian with --historian."
         )
 
 

@@ -9,6 +9,7 @@ from twin_assets.historian.base import (
     Quality,
     WriteReport,
 )
+from twin_assets.historian.choice import may_hold_anything, open_historian
 from twin_assets.historian.sql import SqlHistorian
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "Quality",
     "SqlHistorian",
     "WriteReport",
+    "may_hold_anything",
+    "open_historian",
 ]

@@ -17,7 +17,7 @@ SQLITE_EXAMPLE = "sqlite:////var/lib/twin/historian.sqlite"
 POSTGRESQL_EXAMPLE = "postgresql://twin:PASSWORD@db.example.com:5432/twin"
 # Neither a name nor a scheme can be told from a password in what cannot be parsed: all between them goes.
 _SECRET = re.compile(r":.*@", re.DOTALL)
-_QUERY = re.compile(r"\?.*", re.DOTALL)
+_QUERY = re.compile(r"(\?|password\s*=).*", re.DOTALL | re.IGNORECASE)
 
 
 class Database(Protocol):

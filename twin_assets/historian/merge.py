@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from twin_assets.historian.base import QUALITIES
+from twin_assets.historian.rows import storable_names
 from twin_assets.historian.schema import HOUR_NS, arrival, samples, series, staged
 
 CHUNK_ROWS = 50_000
@@ -53,6 +54,14 @@ def merge(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int) -
     for first in range(0, len(taken), CHUNK_ROWS):
         stage(connection, _rows(connection, taken.iloc[first : first + CHUNK_ROWS]))
         _keep_staged(connection, seq)
+
+
+def among(units: tuple[str, ...], properties: tuple[str, ...]) -> ColumnElement[bool]:
+    """Whether a row of ``series`` is one of these units and of these properties."""
+    return and_(
+        series.c.unit.in_(storable_names(units)),
+        series.c.property.in_(storable_names(properties)),
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Stretch:
         return and_(arrival.c.series_id.in_(self._series()), arrival.c.hour.between(*hours))
 
     def _series(self) -> Select[tuple[int]]:
-        return select(series.c.id).where(series.c.unit.in_(self.units), series.c.property.in_(self.properties))
+        return select(series.c.id).where(among(self.units, self.properties))
 
 
 def replace(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int, stretch: Stretch) -> int:

@@ -63,7 +63,7 @@ class Postgresql:
         Raises:
             HistorianError: if the URL names no database, or the driver is not installed.
         """
-        shown = url.set(drivername="postgresql", password=None, query={}).render_as_string()
+        shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database).render_as_string()
         if url.drivername not in DRIVERS or not url.database:
             raise HistorianError(f"'{shown}' names no PostgreSQL database; expected a URL like {POSTGRESQL_EXAMPLE}")
         self.name = shown
@@ -86,8 +86,7 @@ class Postgresql:
     def transaction(self, *, write: bool) -> Iterator[Connection]:
         """See Database. Readers ask all their questions to one snapshot; a writer sees what the one before it left."""
         level = "READ COMMITTED" if write else "REPEATABLE READ"
-        options = {"isolation_level": level, "postgresql_readonly": not write}
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with self.engine.connect().execution_options(isolation_level=level) as connection, connection.begin():
             if write:
                 # Of this transaction alone: a pooler between us and the server hands the session on to others.
                 connection.execute(text(LOCK_TIMEOUT), {"timeout": f"{self._busy_timeout_ms}ms"})

@@ -3,7 +3,8 @@
 Belongs here: judging a frame of samples, row by row. Storing them is each historian's own.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,11 @@ from twin_assets.historian.base import QUALITIES, SAMPLE_COLUMNS
 Clock = Callable[[], pd.Timestamp]
 FUTURE_ALLOWANCE = pd.Timedelta(minutes=10)  # clocks differ; IoT SiteWise takes as much
 UTC_NS = "datetime64[ns, UTC]"
+
+# As IoT SiteWise has it, and such that both names of a series fit into one entry of PostgreSQL's index (2704 bytes).
+NAME_CHARACTERS = 256
+# Control characters, of which PostgreSQL cannot hold NUL and SiteWise none; halves of characters, which no store holds.
+UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def utc_now() -> pd.Timestamp:
@@ -67,8 +73,8 @@ def sift(samples: pd.DataFrame, now: pd.Timestamp) -> Sifted:
     times, storable = _nanosecond_times(samples["time"])
     too_late = (times > now + FUTURE_ALLOWANCE).to_numpy()
     findings = {
-        "the unit is empty": _blank(samples["unit"]),
-        "the property is empty": _blank(samples["property"]),
+        **_name_findings("unit", samples["unit"]),
+        **_name_findings("property", samples["property"]),
         "the time is missing": samples["time"].isna().to_numpy(),
         "the time is outside 1677-09-21 to 2262-04-11, the range of 64-bit nanoseconds": ~storable,
         f"the time is more than 10 minutes ahead of the clock, {now:%Y-%m-%dT%H:%MZ}": too_late,
@@ -112,8 +118,25 @@ def _checked_columns(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[list(SAMPLE_COLUMNS)]
 
 
-def _blank(texts: pd.Series) -> NDArray[np.bool_]:
-    return (texts.isna() | (texts.astype("str").str.strip() == "")).to_numpy(dtype=bool)
+def storable_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of some names that a historian may hold; nothing was ever measured under the others."""
+    return tuple(name for name in names if not UNSTORABLE.search(name) and len(name) <= NAME_CHARACTERS)
+
+
+def _name_findings(role: str, names: pd.Series) -> dict[str, NDArray[np.bool_]]:
+    """What is wrong with names, to the rows where it is; each distinct name is looked at once."""
+    codes, distinct = pd.factorize(names)
+    texts = [str(name) for name in distinct]
+    wrong = {
+        f"the {role} is empty": ([not text.strip() for text in texts], True),
+        f"the {role} has more than {NAME_CHARACTERS} characters": (
+            [len(text) > NAME_CHARACTERS for text in texts],
+            False,
+        ),
+        f"the {role} holds a control character": ([UNSTORABLE.search(text) is not None for text in texts], False),
+    }
+    # A missing name has the code -1, which takes the last entry.
+    return {reason: np.array([*found, missing], dtype=bool)[codes] for reason, (found, missing) in wrong.items()}
 
 
 def _nanosecond_times(times: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:

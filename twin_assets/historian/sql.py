@@ -16,9 +16,18 @@ from sqlalchemy import URL, BigInteger, Connection, Row, Select, cast, exists, f
 from twin_assets.historian import schema
 from twin_assets.historian.base import QUALITIES, Arrivals, HistorianError, WriteReport
 from twin_assets.historian.database import Database, parsed_url
-from twin_assets.historian.merge import Stretch, merge, replace
+from twin_assets.historian.merge import Stretch, among, merge, replace
 from twin_assets.historian.postgresql import Postgresql
-from twin_assets.historian.rows import UTC_NS, Clock, empty_samples, refuse_outside, sift, to_ns, utc_now
+from twin_assets.historian.rows import (
+    UTC_NS,
+    Clock,
+    empty_samples,
+    refuse_outside,
+    sift,
+    storable_names,
+    to_ns,
+    utc_now,
+)
 from twin_assets.historian.sqlite import Sqlite
 
 _HOLDS_ANY = exists().where(schema.samples.c.series_id == schema.series.c.id)
@@ -78,7 +87,7 @@ class SqlHistorian:
 
     def properties(self, unit: str) -> tuple[str, ...]:
         """See Historian."""
-        query = select(schema.series.c.property).where(schema.series.c.unit == unit, _HOLDS_ANY)
+        query = select(schema.series.c.property).where(schema.series.c.unit.in_(storable_names([unit])), _HOLDS_ANY)
         with self._transaction() as connection:
             return tuple(sorted(connection.scalars(query)))
 
@@ -128,6 +137,7 @@ class SqlHistorian:
         samples: pd.DataFrame,
     ) -> WriteReport:
         """See Historian. Rows are deleted, in the transaction that stores the new ones."""
+        units, properties = storable_names(units), storable_names(properties)
         stretch = Stretch(units, properties, to_ns(start), to_ns(end))
         sifted = sift(samples, self._clock())
         refuse_outside(sifted.taken, units, properties, start, end)
@@ -143,7 +153,7 @@ class SqlHistorian:
         query = (
             select(table.hour, func.max(table.seq), cast(func.sum(table.samples), BigInteger))
             .join_from(schema.arrival, schema.series)
-            .where(schema.series.c.unit.in_(units), schema.series.c.property.in_(properties), table.seq > since)
+            .where(among(units, properties), table.seq > since)
             .group_by(table.hour)
             .order_by(table.hour)
         )
@@ -163,9 +173,7 @@ class SqlHistorian:
     ) -> pd.DataFrame:
         """Ask every series the same, in the order of unit and property, in one consistent state of the database."""
         table = schema.series.c
-        wanted = select(table.id, table.unit, table.property).where(
-            table.unit.in_(units), table.property.in_(properties)
-        )
+        wanted = select(table.id, table.unit, table.property).where(among(units, properties))
         frames = []
         with self._transaction() as connection:
             series = sorted(connection.execute(wanted), key=lambda row: (row.unit, row.property))
