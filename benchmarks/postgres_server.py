@@ -21,10 +21,8 @@ SUPERUSER, PASSWORD = "postgres", "s3cr3t-of-the-tests"
 START_S = 60.0
 # PostgreSQL refuses to run as root; these users are on every Debian, the second on every Unix.
 UNPRIVILEGED = ("postgres", "nobody")
-DISPOSABLE = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
+DISPOSABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "60",
@@ -100,8 +98,11 @@ def binaries() -> Path:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """A new server.
+
+    Args:
+        durable: whether it waits for the disk; what is thrown away need not.
 
     Raises:
         NoPostgresError: if there is none on this machine, or it does not start.
@@ -112,7 +113,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         account = _owner_of(root)
         _initialise(folder, root, account)
         port = _free_port()
-        options = [part for name, value in DISPOSABLE.items() for part in ("-c", f"{name}={value}")]
+        settings = SETTINGS | ({} if durable else DISPOSABLE)
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(folder / "postgres"), "-D", str(root / "data"), "-p", str(port), *options]
         with (root / "server.log").open("wb") as log:
             server = _start(["/bin/sh", "-c", UNTIL_PARENT_ENDS, "sh", *command], root, account, log)

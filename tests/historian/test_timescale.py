@@ -10,8 +10,8 @@ from functools import partial
 
 import pandas as pd
 import pytest
-from postgres_server import PostgresServer
 
+from postgres_server import PostgresServer
 from twin_assets.historian import SqlHistorian
 
 Samples = Callable[..., pd.DataFrame]
@@ -57,9 +57,7 @@ def install(postgresql: PostgresServer, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["2.13.0", "2.17.2", "3.0.0-dev"])
-def test_samples_become_a_hypertable(
-    postgresql: PostgresServer, database: str, samples: Samples, version: str
-) -> None:
+def test_samples_become_a_hypertable(postgresql: PostgresServer, database: str, samples: Samples, version: str) -> None:
     """Where the extension is installed: in chunks of a week, once, with no index but the primary key."""
     install(postgresql, version)
     for day in ("2026-01-01", "2026-01-02"):

@@ -6,7 +6,7 @@ Belongs here: the statements inside a write transaction. They are set operations
 compared one by one in Python would take minutes.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ from twin_assets.historian.rows import storable_names
 from twin_assets.historian.schema import HOUR_NS, arrival, samples, series, staged
 
 CHUNK_ROWS = 50_000
+UNITS_AT_ONCE = 500  # names in one question; databases bound them
 QUALITY_CODES = {quality: code for code, quality in enumerate(QUALITIES)}
 
 Stage = Callable[[Connection, pd.DataFrame], None]  # Database.stage
@@ -136,7 +137,7 @@ def _mark_withdrawn(seq: int, stretch: Stretch, goes: ColumnElement[bool]) -> Up
 def _rows(connection: Connection, chunk: pd.DataFrame) -> pd.DataFrame:
     """Samples as rows of ``staged``, one for each sample, in the order of its key."""
     named = chunk.groupby(["unit", "property"], sort=False, observed=True)
-    ids = np.array([_series_id(connection, unit, name) for (unit, name), _ in named], dtype=np.int64)
+    ids = np.array(_series_ids(connection, [(str(unit), str(name)) for (unit, name), _ in named]), dtype=np.int64)
     time_ns = chunk["time"].astype("int64").to_numpy()
     columns = {
         "series_id": ids[named.ngroup().to_numpy()],
@@ -149,14 +150,24 @@ def _rows(connection: Connection, chunk: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).drop_duplicates(key, keep="last").sort_values(key)
 
 
-def _series_id(connection: Connection, unit: Hashable, property_name: Hashable) -> int:
-    """The number of a series, allotted where it is new; nobody else writes meanwhile."""
-    query = select(series.c.id).where(series.c.unit == unit, series.c.property == property_name)
-    known = connection.execute(query).scalar()
-    if known is not None:
-        return int(known)
-    connection.execute(insert(series).values(unit=unit, property=property_name))
-    return int(connection.execute(query).scalar_one())
+def _series_ids(connection: Connection, pairs: list[tuple[str, str]]) -> list[int]:
+    """The numbers of series (unit, property), allotted where they are new; nobody else writes meanwhile."""
+    known = _known_series(connection, pairs)
+    new = [pair for pair in pairs if pair not in known]
+    if new:
+        connection.execute(insert(series), [{"unit": unit, "property": name} for unit, name in new])
+        known |= _known_series(connection, new)
+    return [known[pair] for pair in pairs]
+
+
+def _known_series(connection: Connection, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Series to number, of all properties of the units asked for: a fleet's are asked for in a few questions."""
+    units = sorted({unit for unit, _ in pairs})
+    found: dict[tuple[str, str], int] = {}
+    for first in range(0, len(units), UNITS_AT_ONCE):
+        query = select(series).where(series.c.unit.in_(units[first : first + UNITS_AT_ONCE]))
+        found |= {(row.unit, row.property): row.id for row in connection.execute(query)}
+    return found
 
 
 def _upsert(connection: Connection, table: Table) -> Upsert:

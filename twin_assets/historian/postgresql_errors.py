@@ -16,6 +16,8 @@ BY_CODE = {
     "42501": "this user may not do that. Expected the right to read and write the historian's tables, and in a new"
     " database to make them: GRANT CREATE, USAGE ON SCHEMA public TO the user.",
     "25006": "it can only be read: a standby server, or a session set to read only. Name the server that takes writes.",
+    "25P03": "the server ended the connection because a write paused for longer than its"
+    " idle_in_transaction_session_timeout; nothing of it was kept. Raise it for this user (ALTER ROLE … SET …).",
     "57014": "the server stopped a statement that took longer than its statement_timeout allows; nothing of this was"
     " kept. Raise it for this user (ALTER ROLE … SET statement_timeout), and try again.",
     "57P": "the server ended the connection, or is just starting or stopping; what was being written is there whole or"

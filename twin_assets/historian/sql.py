@@ -152,7 +152,7 @@ class SqlHistorian:
         table = schema.arrival.c
         query = (
             select(table.hour, func.max(table.seq), cast(func.sum(table.samples), BigInteger))
-            .join_from(schema.arrival, schema.series)
+            .join_from(schema.arrival, schema.series, table.series_id == schema.series.c.id)
             .where(among(units, properties), table.seq > since)
             .group_by(table.hour)
             .order_by(table.hour)
