@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from twin_assets.check_twin import (
@@ -17,12 +18,13 @@ from twin_assets.check_twin import (
 from twin_assets.estimation import Coefficients
 from twin_assets.estimation.combinations import Combination
 from twin_assets.estimation.sensitivity import LocalSensitivity
-from twin_assets.historian import SqlHistorian
+from twin_assets.historian import SqlHistorian, open_historian
 from twin_assets.home import Home
 from twin_assets.simulation import FmuDescription, RestartOutcome, RestartReport
 from twin_assets.spec_file import Twin, load_twin
 from twin_assets.stages.conditions import Conditions
 from twin_assets.stages.forgetting import Forgetting
+from twin_assets.stages.telemetry import channel_properties
 
 EXACT = RestartOutcome("exact")
 
@@ -188,6 +190,23 @@ def test_without_telemetry_the_trial_stands_alone(pump: Twin, pump_fmu: FmuDescr
     with SqlHistorian.sqlite(home.historian_path):
         pass
     assert operating_points(pump.spec, pump_fmu, home)[0].observations == 0
+
+
+def test_operating_points_are_those_of_the_historian_that_was_chosen(
+    pump: Twin, pump_fmu: FmuDescription, tmp_path: Path, postgresql_url: str
+) -> None:
+    """Not those of the embedded one, which need not be there."""
+    home = Home(tmp_path / "home", postgresql_url)
+    times = pd.date_range("2026-01-01", periods=3, freq="h", tz="UTC").as_unit("ns")
+    parts = [
+        pd.DataFrame({"unit": pump.spec.name, "property": name, "time": times, "value": 42.0, "quality": "GOOD"})
+        for name in channel_properties(pump.spec)
+    ]
+    with open_historian(home) as historian:
+        historian.write(pd.concat(parts))
+    found, told = operating_points(pump.spec, pump_fmu, home)
+    assert (found.observations, told) == (3, ())
+    assert not home.root.exists()
 
 
 def test_a_historian_that_cannot_be_read_is_told(pump: Twin, pump_fmu: FmuDescription, tmp_path: Path) -> None:
