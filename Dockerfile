@@ -4,8 +4,10 @@
 ARG BASE=python:3.11-slim
 FROM ${BASE} AS build
 WORKDIR /build
-COPY requirements.lock pyproject.toml README.md ./
-RUN python3 -m venv /opt/twin && /opt/twin/bin/pip install --no-cache-dir -r requirements.lock
+COPY requirements.lock requirements-dev.lock pyproject.toml README.md ./
+# With the driver for a historian in PostgreSQL, at the version that the tests have.
+RUN python3 -m venv /opt/twin \
+    && /opt/twin/bin/pip install --no-cache-dir -r requirements.lock -c requirements-dev.lock "psycopg[binary]"
 COPY twin_assets twin_assets
 RUN /opt/twin/bin/pip install --no-cache-dir --no-deps .
 
