@@ -16,8 +16,8 @@ NO_INPUTS = np.empty(0)
 @pytest.mark.parametrize(
     ("healthy", "noise_std", "drift", "count"),
     [
-        (0.0, 1e-3, 5e-3, 5000),
-        (1e-4, 1e-5, 5e-4, 5000),
+        pytest.param(0.0, 1e-3, 5e-3, 5000, marks=pytest.mark.slow),
+        pytest.param(1e-4, 1e-5, 5e-4, 5000, marks=pytest.mark.slow),
         (0.0, 1e-5, 5e-4, 500),
         (0.0, 1e-5, 5e-3, 500),
         (1e-4, 1e-3, 5e-4, 500),

@@ -195,6 +195,7 @@ def test_innovations_go_on_while_it_is_kept_out(live: Live) -> None:
     assert all(step.dof == 5 for step in out)
 
 
+@pytest.mark.slow
 def test_leaving_it_out_is_worth_it(live: Live) -> None:
     """Over ten seeds of an offset of three standard deviations the error falls by a fifth at least."""
     errors = np.zeros(2)

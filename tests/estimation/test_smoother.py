@@ -225,6 +225,7 @@ def test_without_bounds_no_interval_is_wider(plant: Plant) -> None:
         assert (after <= before * (1.0 + 1e-9)).all()
 
 
+@pytest.mark.slow
 def test_the_onset_of_wear_is_seen_earlier(make_model: MakeModel, make_coefficients: MakeCoefficients) -> None:
     """A bearing wears after 100 observations on its bound, seen through noise of several steps.
 
