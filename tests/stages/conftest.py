@@ -1,14 +1,21 @@
 """A pump in closed form, its spec and its samples: what the stages are tested on."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from twin_assets.model import EvaluationError, Floats
+from twin_assets.model import EvaluationError, Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
+from twin_assets.stages import UKF_STATE
+from twin_assets.stages.observations import observe
+from twin_assets.stages.states import previous_state
+from twin_assets.stages.tables import load
+from twin_assets.stages.ukf import UkfResult, assimilate
+from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
 
 BASE: Mapping[str, Any] = {
@@ -130,3 +137,25 @@ def recorded() -> Callable[..., pd.DataFrame]:
         return pd.concat(parts, ignore_index=True)
 
     return make
+
+
+@pytest.fixture
+def run(model: PredictiveModel, recorded: Callable[..., pd.DataFrame], tmp_path: Path) -> Callable[..., UkfResult]:
+    """(spec, store, day, now) -> one window materialized as the asset does it."""
+    telemetry = recorded("2026-01-01", "2026-01-03")
+
+    def go(spec: TwinSpec, store: str, key: str, now: str = "2026-02-01") -> UkfResult:
+        at, where = pd.Timestamp(now, tz="UTC"), Store(tmp_path / store)
+        window = WindowGrid.of(spec).parse(key)
+        result = assimilate(
+            spec,
+            model,
+            observe(spec, ("pump",), window, telemetry[telemetry["time"] < at], at).frame,
+            fmu_sha256="f" * 64,
+            existing=load(where, "pump", UKF_STATE, key),
+            previous=previous_state(where, spec, window),
+        )
+        where.write("pump", UKF_STATE, key, result.frame, result.metadata)
+        return result
+
+    return go

@@ -19,7 +19,7 @@ from twin_assets.stages.lineage import described
 from twin_assets.stages.observations import observe
 from twin_assets.stages.predictions import unstated
 from twin_assets.stages.results import virtual_sensors_table
-from twin_assets.stages.states import posterior_of_row, previous_state
+from twin_assets.stages.states import posterior_of_row
 from twin_assets.stages.tables import Table, load
 from twin_assets.stages.ukf import UkfResult, assimilate, fingerprint
 from twin_assets.store import Store
@@ -39,28 +39,6 @@ def noisy(make_spec: MakeSpec) -> TwinSpec:
         inputs=[SPEED | {"noise_std": 0.05}, HEAD],
         virtual_sensors=[{"name": "torque", "property": "shaft_torque", "discrepancy_std": 0.3}],
     )
-
-
-@pytest.fixture
-def run(model: PredictiveModel, recorded: Recorded, tmp_path: Path) -> Callable[..., UkfResult]:
-    """(spec, store, day, now) -> one window materialized as the asset does it."""
-    telemetry = recorded("2026-01-01", "2026-01-03")
-
-    def go(spec: TwinSpec, store: str, key: str, now: str = "2026-02-01") -> UkfResult:
-        at, where = pd.Timestamp(now, tz="UTC"), Store(tmp_path / store)
-        window = WindowGrid.of(spec).parse(key)
-        result = assimilate(
-            spec,
-            model,
-            observe(spec, ("pump",), window, telemetry[telemetry["time"] < at], at).frame,
-            fmu_sha256="f" * 64,
-            existing=load(where, "pump", UKF_STATE, key),
-            previous=previous_state(where, spec, window),
-        )
-        where.write("pump", UKF_STATE, key, result.frame, result.metadata)
-        return result
-
-    return go
 
 
 @pytest.fixture

@@ -9,15 +9,11 @@ import pandas as pd
 import pytest
 
 from twin_assets.assets.ukf_state import columns, shown_of
-from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
-from twin_assets.stages.observations import observe
-from twin_assets.stages.states import previous_state, states_of
-from twin_assets.stages.tables import load
-from twin_assets.stages.ukf import UkfResult, assimilate, fingerprint
+from twin_assets.stages.states import states_of
+from twin_assets.stages.ukf import UkfResult, fingerprint
 from twin_assets.store import Store
-from twin_assets.windows import WindowGrid
 
 DAYS = ("2026-01-01", "2026-01-02")
 MakeSpec = Callable[..., TwinSpec]
@@ -31,28 +27,6 @@ PRESSURE: dict[str, Any] = {"name": "pressure", "stuck_after": "2h"}
 def unknown(make_spec: MakeSpec) -> TwinSpec:
     """The pump without any noise."""
     return make_spec(measurements=[FLOW, PRESSURE])
-
-
-@pytest.fixture
-def run(model: PredictiveModel, recorded: Recorded, tmp_path: Path) -> Callable[..., UkfResult]:
-    """(spec, store, day, now) -> one window materialized as the asset does it."""
-    telemetry = recorded("2026-01-01", "2026-01-03")
-
-    def go(spec: TwinSpec, store: str, key: str, now: str = "2026-02-01") -> UkfResult:
-        at, where = pd.Timestamp(now, tz="UTC"), Store(tmp_path / store)
-        window = WindowGrid.of(spec).parse(key)
-        result = assimilate(
-            spec,
-            model,
-            observe(spec, ("pump",), window, telemetry[telemetry["time"] < at], at).frame,
-            fmu_sha256="f" * 64,
-            existing=load(where, "pump", UKF_STATE, key),
-            previous=previous_state(where, spec, window),
-        )
-        where.write("pump", UKF_STATE, key, result.frame, result.metadata)
-        return result
-
-    return go
 
 
 def _bytes(folder: Path, key: str) -> bytes:
