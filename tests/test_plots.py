@@ -85,8 +85,8 @@ def test_what_does_not_rest_on_what_was_calibrated_lies_in_the_shade(spec: TwinS
     step = 20 / (24 * 60)
     days = (TIMES - pd.Timestamp(0, tz="UTC")) / pd.Timedelta("1D")
     assert spans == [pytest.approx((days[2], days[4])), pytest.approx((days[11], days[11] + step))]
-    assert "beyond what was calibrated" in _texts(figure)
-    assert "beyond what was calibrated" not in _texts(plots.virtual_sensors_figure(spec, table.drop(columns="valid")))
+    assert "not valid (why_not)" in _texts(figure)
+    assert "not valid (why_not)" not in _texts(plots.virtual_sensors_figure(spec, table.drop(columns="valid")))
 
 
 def test_measured_panels_are_shaded_where_predictions_are_not_calibrated(spec: TwinSpec) -> None:
@@ -94,7 +94,7 @@ def test_measured_panels_are_shaded_where_predictions_are_not_calibrated(spec: T
     flagged = np.isin(np.arange(len(TIMES)), [5])
     predicted = _estimates(["w1_predicted", "w2_predicted"]).assign(valid=~flagged)
     figure = plots.measured_predicted_figure(spec, _observations(), predicted)
-    assert "beyond what was calibrated" in _texts(figure)
+    assert "not valid (why_not)" in _texts(figure)
     assert len(figure.axes[0].patches) == 1
 
 

@@ -208,3 +208,9 @@ def test_published_properties_are_the_contracts() -> None:
 def test_results_never_go_onto_what_is_measured_or_onto_each_other(changes: dict[str, Any], message: str) -> None:
     """Whatever would be written twice, in the historian or in a table, is refused with both owners."""
     assert message in refusal(**changes)
+
+
+@pytest.mark.parametrize("field", ["hold_shift", "hold_threshold"])
+def test_how_to_hold_is_said_only_where_anything_is_held(field: str) -> None:
+    """It would have no effect."""
+    assert f"found {field}, with hold: false" in refusal(publish={"hold": False, field: 3.0})

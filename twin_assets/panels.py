@@ -157,7 +157,8 @@ def shade(panel: Axes, frame: pd.DataFrame, marked: NDArray[np.bool_], color: st
     for first, end in edges.tolist():
         # The last row of all reaches as far as the one before it did.
         until = times[end] if end < len(times) else times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0)
-        panel.axvspan(times[first], until, color=color, alpha=0.22, linewidth=0, zorder=0)
+        # However short: the edge is what is seen of a single row.
+        panel.axvspan(times[first], until, color=color, alpha=0.22, linewidth=2.0, zorder=0)
 
 
 def draw_steps(panel: Axes, frame: pd.DataFrame, column: str, color: str) -> None:

@@ -47,7 +47,7 @@ SMOOTHED = (
     Entry("at the time", ORANGE, line="-"),
     Entry("95 % interval", ORANGE, filled=True),
 )
-INVALID = Entry("beyond what was calibrated", GREY, filled=True)
+INVALID = Entry("not valid (why_not)", GREY, filled=True)
 PREDICTED = (
     Entry("measured", INK, marker="."),
     Entry("predicted", BLUE, line="-"),

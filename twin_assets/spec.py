@@ -343,6 +343,16 @@ class PublishSpec(Part):
         " e^threshold / 2 observations on average, or more: 200 at 6, 550 at 7, 1500 at 8. Lower finds changes sooner",
     )
 
+    @model_validator(mode="after")
+    def _holds_what_is_tuned(self) -> Self:
+        tuned = sorted(self.model_fields_set & {"hold_shift", "hold_threshold"})
+        refuse_if(
+            Conflict((name,), f"found {name}, with hold: false, where nothing is held; remove it, or hold")
+            for name in tuned
+            if not self.hold
+        )
+        return self
+
 
 class CheckSpec(Part):
     """What must hold before results are published."""

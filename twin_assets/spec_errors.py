@@ -15,6 +15,8 @@ _EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number (null, or no key at all, where there is no limit)",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
     "string_type": "text (in quotes if it looks like a number)",
     "string_too_short": "some text",
     "tuple_type": "a list, one entry with a dash each",

@@ -160,3 +160,17 @@ def test_what_a_user_did_wrong_is_one_message(
     """Exit code 1 and a sentence that helps; never a traceback."""
     assert len(table)
     assert said in _fails(capsys, *arguments)
+
+
+def test_rows_of_an_earlier_version_are_told_and_their_flags_unknown(
+    place: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A window with newer columns after one without: yes, no or unknown, and how to get the rest of them."""
+    newer = table[3:].reset_index(drop=True).assign(ua_published=0.1, ua_updated=[True, False, False])
+    Store(place / "home" / "store").write("pump", "calibrated_coefficients", DAYS[1], newer, {})
+    main(["export", "pump", "coefficients", "-o", "out.parquet"])
+    back = pd.read_parquet(place / "out.parquet")
+    assert back["ua_updated"].dtype == "boolean"
+    assert back["ua_updated"].isna().tolist() == [True] * 3 + [False] * 3
+    assert "3 of 6 rows, 2026-01-01T00:00 to 2026-01-01T16:00" in (said := capsys.readouterr().err)
+    assert "twin run pump --from 2026-01-01" in said

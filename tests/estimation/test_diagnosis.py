@@ -246,6 +246,14 @@ def test_a_wrong_model_is_the_model(live: Live, seed: int) -> None:
     assert np.mean([life.suspicion(at).out.sum() for at in range(STEPS)]) < 0.35
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_sensor_far_off_for_a_few_observations_accuses_no_model(live: Live, seed: int) -> None:
+    """What is gated, a million standard deviations off, says little of the sensor at first, but nothing of the model."""
+    for observations in (5, 6, 7, 8):
+        life = live(seed, spoil={2: offset(1e6)}, until=BEGIN + observations)
+        assert "model" not in life.said
+
+
 def test_all_well_is_nothing_to_say(live: Live) -> None:
     """Twenty lives of 170 observations, a tenth of the values missing: nobody is accused, nothing is said."""
     for seed in range(20):

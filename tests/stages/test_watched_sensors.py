@@ -209,8 +209,19 @@ def test_the_verdict_warns_and_names_the_sensor(run: Run) -> None:
     assert "look at these sensors" in found.description
     assert found.metadata["left_out"] == (bad["p2_reason"] == "suspect: bias").sum()
     well = diagnosis(spec, good)
-    assert (well.passed, well.description) == (True, "Sensors, plant and model agree.")
+    assert (well.passed, well.description) == (True, "Nothing speaks against the sensors, the plant or the model.")
     assert diagnosis(spec, good.iloc[:0]).passed
+
+
+def test_an_episode_ends_where_nothing_is_said(run: Run) -> None:
+    """Two rows that say the same, hours of silence apart, are two episodes; one over midnight ends with its date."""
+    spec = spec_of()
+    frame = run(spec, observed(120)).frame.assign(diagnosis="")
+    day = frame["time"].dt.date.ne(frame["time"].dt.date.shift(-1)).idxmax()
+    frame.loc[[day, day + 1, day + 20], "diagnosis"] = "p1 moves since 2026-01-01 00:00"
+    said = diagnosis(spec, frame).description
+    assert said.count("p1 moves") == 2
+    assert f"{frame['time'][day]:%Y-%m-%d %H:%M} to {frame['time'][day + 1]:%Y-%m-%d %H:%M}: p1" in said
 
 
 def test_a_table_of_before_passes(run: Run) -> None:

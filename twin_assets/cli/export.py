@@ -13,8 +13,10 @@ from twin_assets.errors import TwinError
 from twin_assets.home import Home, home_from, twins_path_from
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import load_twin
+from twin_assets.spec_names import UPDATED
 from twin_assets.stages import SMOOTHED_COEFFICIENTS, VIRTUAL_SENSORS
 from twin_assets.stages.predictions import parts_of
+from twin_assets.stages.validity import VALID
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
 
@@ -65,6 +67,7 @@ def command(
     home = home_from(os.environ)
     spec = load_twin(name, twins_path_from(os.environ)).spec
     frame = read_table(home, spec, table, start, end)
+    _tell_of_earlier_versions(frame, spec, table)
     data = encode(frame if parts else frame.drop(columns=parts_of(frame)), kind)
     if output is None:
         _to_stdout(data)
@@ -103,7 +106,28 @@ def read_table(
     if frame.empty:
         held = f"{windows[0].start:%Y-%m-%dT%H:%M} to {windows[-1].end:%Y-%m-%dT%H:%M} UTC"
         raise TwinError(f"twin '{spec.name}' has no {table} in that range; its windows cover {held}.")
-    return frame.reset_index(drop=True)
+    # Windows of an earlier version have no such columns.
+    return frame.reset_index(drop=True).astype(dict.fromkeys(_flags(frame), "boolean"))
+
+
+def _flags(frame: pd.DataFrame) -> list[str]:
+    """Columns of yes and no that are not known in all rows."""
+    named = [name for name in frame.columns if name == VALID or name.endswith(UPDATED)]
+    return [name for name in named if frame[name].dtype == object]
+
+
+def _tell_of_earlier_versions(frame: pd.DataFrame, spec: TwinSpec, table: str) -> None:
+    lacking = [name for name in frame.columns if isinstance(frame[name].dtype, pd.BooleanDtype)]
+    rows = frame[frame[lacking].isna().any(axis=1)] if lacking else frame.iloc[:0]
+    if TABLES[table] == VIRTUAL_SENSORS and VALID not in frame:
+        rows = frame
+    if len(rows):
+        first, last = rows["time"].min(), rows["time"].max()
+        click.echo(
+            f"{len(rows)} of {len(frame)} rows, {first:%Y-%m-%dT%H:%M} to {last:%Y-%m-%dT%H:%M}, are of an earlier"
+            f" version and lack some columns; for all of them: twin run {spec.name} --from {first:%Y-%m-%d}",
+            err=True,
+        )
 
 
 def encode(frame: pd.DataFrame, kind: str) -> bytes:

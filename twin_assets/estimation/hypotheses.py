@@ -35,6 +35,8 @@ _TOLD_BY_OTHERS = 0.02
 _ALIKE = 0.8
 # Offset or noise: it is not asked any longer when a channel is accused as surely as this.
 _TELLS_KINDS, _SURE = 2.0, 20.0
+# With this part of the alarm against one channel it is not said yet that no channel explains it.
+_GROWS = 0.3
 # What a good rest exceeds so seldom, as a whole and in its means: a sensor that is rightly accused only waits for a
 # while where it does, a wrong model ever more surely does.
 _REST, _REST_MEANS = 1e-3, 2e-2
@@ -132,8 +134,8 @@ def judged(window: Window, estimated: np.ndarray, out: int, most: int) -> Findin
     unexplained = _inflated(since["left"], since["dof"], since["count"])
     at = int(np.argmax(unexplained))
     if unexplained[at] >= ALARM:
-        # It may still turn out to be one channel.
-        alone = _left_consistent(since, at, int(np.argmax(since["own"][at])), "noisy")
+        # It may still turn out to be one channel: against one that is gated, however far off, little is known at first.
+        alone = sensor.max() >= _GROWS * ALARM or _left_consistent(since, at, int(np.argmax(since["own"][at])), "noisy")
         return None if alone else _model(window, since, at, unexplained[at] - max(0.0, sensor.max()))
     whole = _inflated(since["nis"], since["nis_dof"], since["count"])
     return _plant(window, scores, whole) if max(whole.max(), scores.moved.max()) >= ALARM else None

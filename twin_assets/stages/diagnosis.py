@@ -35,9 +35,9 @@ def diagnosis(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
     told = ukf_state[ukf_state["diagnosis"] != ""]
     numbers: dict[str, float | int | str] = {"left_out": left_out, "observations_with_a_diagnosis": len(told)}
     if told.empty:
-        found = "Sensors, plant and model agree."
+        found = "Nothing speaks against the sensors, the plant or the model."
         return Verdict(name, passed=True, description=found, metadata=numbers)
-    said = list(_episodes(told))
+    said = list(_episodes(ukf_state))
     more = f" And {len(said) - _TOLD} more: column diagnosis of ukf_state." if len(said) > _TOLD else ""
     found = f"{' '.join(said[:_TOLD])}{more}"
     if not left_out and told["diagnosis"].str.contains("has moved faster").all():
@@ -46,11 +46,12 @@ def diagnosis(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
     return Verdict(name, passed=False, description=found + advice, metadata=numbers, severity="warning")
 
 
-def _episodes(told: pd.DataFrame) -> Iterator[str]:
-    """Unit by unit, the last word of each stretch of rows that begin alike."""
-    for unit, rows in told.groupby("unit", sort=True):
+def _episodes(ukf_state: pd.DataFrame) -> Iterator[str]:
+    """Unit by unit, the last word of each stretch of rows that begin alike; silence ends a stretch."""
+    for unit, rows in ukf_state.groupby("unit", sort=True):
         key = rows["diagnosis"].str.split(" since ").str[0]
         stretches = (key != key.shift()).cumsum()
-        for _, part in rows.groupby(stretches, sort=True):
+        for _, part in rows[key != ""].groupby(stretches[key != ""], sort=True):
             first, last = part["time"].iloc[0], part["time"].iloc[-1]
-            yield f"{unit}, {first:%Y-%m-%d %H:%M} to {last:%H:%M}: {part['diagnosis'].iloc[-1]}."
+            end = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
+            yield f"{unit}, {first:%Y-%m-%d %H:%M} to {end}: {part['diagnosis'].iloc[-1]}."
