@@ -102,6 +102,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ("measurements:\n  - {name: flow, noise_std: 1}", "", "1: 'measurements' is missing; expected model outputs"),
         ("pump.fmu", "pump.fmu\n  mode: transient", "2: model memory_s: is missing; expected in transient mode"),
         ("name: pump\n", "name: pump\nstart: soon\n", "2: start: found 'soon'; expected a date such as 2026-01-31"),
+        ("name: pump\n", "name: pump\nsmoothing: perhaps\n", "2: smoothing: found 'perhaps'; expected true or false"),
         ("name: pump\n", "name: pump\nunits: [a, a]\n", "2: units entry 2: unit 'a' is named twice; keep one"),
         (
             "name: pump\n",
