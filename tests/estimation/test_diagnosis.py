@@ -248,7 +248,7 @@ def test_a_wrong_model_is_the_model(live: Live, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_sensor_far_off_for_a_few_observations_accuses_no_model(live: Live, seed: int) -> None:
-    """What is gated, a million standard deviations off, says little of the sensor at first, but nothing of the model."""
+    """A million standard deviations off: gated, which says little of the sensor at first, but nothing of the model."""
     for observations in (5, 6, 7, 8):
         life = live(seed, spoil={2: offset(1e6)}, until=BEGIN + observations)
         assert "model" not in life.said
