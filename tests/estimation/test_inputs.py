@@ -18,6 +18,7 @@ from twin_assets.estimation import (
     predict_outputs,
     prior,
 )
+from twin_assets.estimation.diagnosis import Watch, watched
 from twin_assets.estimation.inputs import NoisyInputs
 from twin_assets.estimation.sensitivity import local_sensitivity
 from twin_assets.model import Attempt, FailedRow, Floats, PredictiveModel, attempt_each
@@ -317,3 +318,31 @@ def make_kinked() -> Callable[[], tuple[PredictiveModel, Coefficients]]:
         return ClosedForm(speed, ("wear", "load"), ("w", "t"), ("speed",)), drifting
 
     return make
+
+
+def test_what_the_diagnosis_doubts_is_doubted_together_with_the_inputs() -> None:
+    """A coefficient that moves faster than its drift is believed less; the errors of inputs stay what they are."""
+    sees = np.array([[1.0, 1.0], [-3.0, 2.0], [1.0, 1.0], [-2.0, 1.0]])
+    model = ClosedForm(lambda b, u: b @ sees[:, :1].T + sees[:, 1] * u, ("b",), ("y0", "y1", "y2", "y3"), ("u",))
+    coefficients = replace(free(("b",), np.array([0.1]), np.array([0.3])), drift_std_per_sqrt_hour=np.array([0.01]))
+    settings = FilterSettings(np.full(4, 0.05), 1e-3, reuse=True, input_std=np.array([0.3]))
+    watch = Watch(model.outputs, np.full((4, 2), np.nan), np.zeros(4), np.zeros(4, dtype=bool))
+    rng, state, truth, widened = np.random.default_rng(2), prior(coefficients), 0.1, 0
+    for k in range(80):
+        truth += 0.03 if k >= 40 else 0.0
+        observation = truth * sees[:, 0] + 10.0 * sees[:, 1] + 0.05 * rng.normal(size=4)
+        told, plain = 10.0 + 0.3 * rng.normal(size=1), list[Step]()
+
+        def step(before: FilterState, believed: Floats, told: Floats = told, done: list[Step] = plain) -> Step:
+            time_ns = (0 if before.time_ns is None else before.time_ns) + HOUR_NS
+            done.append(filter_step(before, time_ns, believed, told, model, coefficients, settings))
+            return done[0]
+
+        found = watched(state, observation, coefficients, watch, step)
+        state, before = found.state, plain[0].joint
+        assert found.joint is not None
+        assert before is not None
+        assert found.joint.cov[0, 0] == pytest.approx(found.posterior.cov[0, 0], rel=1e-12)
+        np.testing.assert_allclose(found.joint.cov[1], before.cov[1], rtol=1e-9)
+        widened += found.posterior.cov[0, 0] > 1.01 * before.cov[0, 0]
+    assert widened > 0

@@ -21,6 +21,7 @@ import numpy as np
 from twin_assets.estimation.bounds import Coefficients
 from twin_assets.estimation.gaussian import frozen
 from twin_assets.estimation.hypotheses import MARGIN, Finding, judged
+from twin_assets.estimation.inputs import without_last
 from twin_assets.estimation.parity import alone, expected_std, innovations, seen
 from twin_assets.estimation.runs import Runs, met, stuck
 from twin_assets.estimation.state import FilterState, Looked, Step
@@ -138,13 +139,17 @@ def watched(
         return replace(done, suspicion=replace(before, window=empty.window, runs=empty.runs, finding=None))
     after = _learnt(before, done, observation, residual, looked, coefficients, watch)
     new = [suspect for suspect in after.suspects if suspect.finding.channel not in _places(before)]
-    posterior = done.posterior
+    # Together with inputs that have errors, whose errors stay what they are.
+    believed = done.posterior if done.joint is None else done.joint
     for suspect in new:
-        posterior = doubted(posterior, suspect, looked, coefficients)
+        believed = doubted(believed, suspect, looked, coefficients)
     if after.follows is not None:
-        posterior = freed(posterior, after.follows, looked)
+        believed = freed(believed, after.follows, looked)
         after = replace(after, window=after.window.moved_on())
-    return replace(done, posterior=posterior, suspicion=after)
+    if done.joint is None:
+        return replace(done, posterior=believed, suspicion=after)
+    posterior = without_last(believed, believed.mean.size - done.posterior.mean.size)
+    return replace(done, posterior=posterior, joint=believed, suspicion=after)
 
 
 def changed(before: Suspicion | None, after: Suspicion) -> bool:

@@ -254,7 +254,7 @@ def _reused(time_ns: int, quick: Reused, measured: np.ndarray, runs: Runs, setti
     return Step(
         time_ns=time_ns,
         posterior=quick.posterior,
-        innovation=quick.expected.residual * settings.noise_std,
+        innovation=_in_units(quick.expected.residual, settings.noise_std),
         innovation_std=quick.expected.std * settings.noise_std,
         nis=quick.nis,
         dof=int(quick.used.sum()),

@@ -148,8 +148,9 @@ def doubted(posterior: Gaussian, suspect: Suspect, looked: Looked, coefficients:
     information = slope.T @ slope + np.eye(std.size)
     led = np.clip(np.linalg.solve(information, slope[place]) * size, -_MOST_LED, _MOST_LED) * std
     # States, not coefficients: near a bound these move less.
-    states = led / np.maximum(looked.believed.slope, 0.5)
-    return Gaussian.of_root(posterior.mean, triangular(posterior.root, states[:, np.newaxis]))
+    states = np.zeros((posterior.mean.size, 1))
+    states[: led.size, 0] = led / np.maximum(looked.believed.slope, 0.5)
+    return Gaussian.of_root(posterior.mean, triangular(posterior.root, states))
 
 
 def freed(posterior: Gaussian, moved: Finding, looked: Looked) -> Gaussian:
