@@ -20,6 +20,7 @@ COMMANDS = {
     "new": "Write twins/NAME/ with a commented twin.yaml from an FMU.",
     "check": "Validate twin.yaml and FMU, run the model once, say what was found.",
     "ingest": "Recorded telemetry (CSV or Parquet) into the historian.",
+    "replay": "A recording sent live into the historian, as an edge gateway would.",
     "run": "Materialize the windows of a range (default: what is new) through Dagster.",
     "export": "A table as CSV or Parquet.",
 }
