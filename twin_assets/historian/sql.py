@@ -52,7 +52,7 @@ class SqlHistorian:
             HistorianError: if it cannot be opened, is no historian, or was written by a newer version.
         """
         self._clock = clock
-        self._database = _database_of(url, busy_timeout_s)
+        self._database = database_of(url, busy_timeout_s)
         try:
             self._prepare()
         except BaseException:
@@ -244,7 +244,7 @@ def _frame(unit: str, property_name: str, rows: Sequence[Row[tuple[int, int, flo
     ).astype({"unit": "str", "property": "str", "quality": "str"})
 
 
-def _database_of(url: str | URL, busy_timeout_s: float) -> Database:
+def database_of(url: str | URL, busy_timeout_s: float) -> Database:
     """The database that a URL names."""
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite":

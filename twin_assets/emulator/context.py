@@ -1,0 +1,74 @@
+"""What handlers work with: the store, the samples, the clock, and who asks."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from twin_assets.emulator.documents import Documents, Store
+from twin_assets.emulator.faults import FaultSource
+from twin_assets.emulator.protocol import Document
+from twin_assets.emulator.series import AllSeries
+from twin_assets.historian.base import Historian
+from twin_assets.historian.rows import Clock, to_ns
+
+ACCOUNT = "123456789012"
+
+
+class Transaction(Documents):
+    """One transaction over documents and time series."""
+
+    @property
+    def series(self) -> AllSeries:
+        """The time series."""
+        return AllSeries(self.connection)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler works with.
+
+    Attributes:
+        store: everything that is no sample.
+        historian: the samples.
+        clock: the emulator's.
+        faults: drawn for single entries.
+        service: ``iotsitewise`` or ``iottwinmaker``.
+        region: the request's.
+    """
+
+    store: Store
+    historian: Historian
+    clock: Clock
+    faults: FaultSource
+    service: str
+    region: str
+
+    @property
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970-01-01 UTC."""
+        return to_ns(self.clock())
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since 1970-01-01 UTC, to the millisecond, as answers have times."""
+        return round(self.now_ns / 1e6) / 1e3
+
+    def arn(self, resource: str) -> str:
+        """An Amazon resource name of this account."""
+        return f"arn:aws:{self.service}:{self.region}:{ACCOUNT}:{resource}"
+
+    @contextmanager
+    def transaction(self, *, write: bool = False) -> Iterator[Transaction]:
+        """One transaction on what is no sample."""
+        with self.store.transaction(write=write) as found:
+            yield Transaction(found.connection)
+
+
+Handler = Callable[[Context, Document], Document]
+Handlers = dict[str, Handler]  # operation's name to what it does
+
+
+def new_id() -> str:
+    """A UUID, as SiteWise's identifiers are."""
+    return str(uuid.uuid4())

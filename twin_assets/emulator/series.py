@@ -1,0 +1,235 @@
+"""Time series: which one an alias or an asset's property means, and its samples.
+
+Belongs here: finding, making and reading series. What may be written is in ``sitewise.putting``.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, insert, or_, select, tuple_, update
+
+from twin_assets.emulator.schema import time_series, values
+from twin_assets.emulator.values import Null, Sample, Value, is_plain
+from twin_assets.historian import schema
+from twin_assets.historian.base import QUALITIES, Historian, Quality
+from twin_assets.historian.merge import QUALITY_CODES
+
+PROPERTY = "value"  # the historian's name of the one property of each series
+Key = tuple[int, int]  # time_ns and quality's code: where in a series a sample stands
+
+
+@dataclass(frozen=True)
+class TimeSeries:
+    """A time series (data stream).
+
+    Attributes:
+        id: its own, for good, whatever it is associated with.
+        alias: the data stream's; unique.
+        asset_id: of the asset to whose property it belongs; None for a stream of its own.
+        property_id: as above.
+        data_type: DOUBLE, INTEGER, BOOLEAN or STRING.
+        created_ns: when it was made.
+        updated_ns: when it was last changed.
+    """
+
+    id: str
+    alias: str | None
+    asset_id: str | None
+    property_id: str | None
+    data_type: str
+    created_ns: int
+    updated_ns: int
+
+
+class AllSeries:
+    """The time series, seen by one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Args: connection: inside a transaction."""
+        self._connection = connection
+
+    def by_alias(self, alias: str) -> TimeSeries | None:
+        """The series with an alias."""
+        return self._one(time_series.c.alias == alias)
+
+    def of_property(self, asset_id: str, property_id: str) -> TimeSeries | None:
+        """The series of an asset's property; None where it has neither alias nor samples yet."""
+        return self._one(and_(time_series.c.asset_id == asset_id, time_series.c.property_id == property_id))
+
+    def of_asset(self, asset_id: str) -> dict[str, TimeSeries]:
+        """Property id to its series, of an asset."""
+        return {str(each.property_id): each for each in self._all(time_series.c.asset_id == asset_id)}
+
+    def page(
+        self, limit: int, after: int, *, asset_id: str | None, prefix: str | None, associated: bool | None
+    ) -> list[tuple[int, TimeSeries]]:
+        """At most so many series with a number greater than ``after``, with their numbers."""
+        table = time_series.c
+        wanted = [table.number > after]
+        if asset_id is not None:
+            wanted.append(table.asset_id == asset_id)
+        if prefix is not None:
+            wanted.append(table.alias.startswith(prefix, autoescape=True))
+        if associated is not None:
+            wanted.append(table.asset_id.is_not(None) if associated else table.asset_id.is_(None))
+        rows = self._connection.execute(select(time_series).where(*wanted).order_by(table.number).limit(limit)).all()
+        return [(row.number, _series(row)) for row in rows]
+
+    def add(
+        self,
+        data_type: str,
+        now_ns: int,
+        *,
+        alias: str | None = None,
+        asset_id: str | None = None,
+        property_id: str | None = None,
+    ) -> TimeSeries:
+        """Make a series."""
+        made = TimeSeries(str(uuid.uuid4()), alias, asset_id, property_id, data_type, now_ns, now_ns)
+        self._connection.execute(insert(time_series).values(vars(made)))
+        return made
+
+    def change(self, series: TimeSeries, **changes: object) -> None:
+        """Change columns of a series."""
+        self._connection.execute(update(time_series).where(time_series.c.id == series.id).values(**changes))
+
+    def remove(self, series: TimeSeries) -> None:
+        """Forget a series and what it holds of its own; its numbers stay in the historian, where none finds them."""
+        self._connection.execute(delete(values).where(values.c.series_id == series.id))
+        self._connection.execute(delete(time_series).where(time_series.c.id == series.id))
+
+    def _one(self, which: ColumnElement[bool]) -> TimeSeries | None:
+        return next(iter(self._all(which)), None)
+
+    def _all(self, which: ColumnElement[bool]) -> list[TimeSeries]:
+        rows = self._connection.execute(select(time_series).where(which).order_by(time_series.c.number))
+        return [_series(row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Which samples of a series are asked for, and in which order.
+
+    Attributes:
+        start_ns: exclusive.
+        end_ns: inclusive.
+        quality: of this one alone; None for all.
+        descending: newest first.
+        after: continue after this one.
+    """
+
+    start_ns: int
+    end_ns: int
+    quality: Quality | None = None
+    descending: bool = False
+    after: Key | None = None
+
+
+def read(connection: Connection, series: TimeSeries, stretch: Stretch, limit: int) -> list[Sample]:
+    """At most so many samples, in the order that was asked for; of one time the best quality first."""
+    number = connection.scalars(select(schema.series.c.id).where(schema.series.c.unit == series.id)).first()
+    plain = _rows(connection, schema.samples, schema.samples.c.series_id == number, stretch, limit, "value")
+    others = _rows(connection, values, values.c.series_id == series.id, stretch, limit, "kind", "text")
+    if not others:
+        return [Sample(time_ns, QUALITIES[code], value) for time_ns, code, value in plain]
+    found: dict[Key, Value] = {(time_ns, code): value for time_ns, code, value in plain}
+    found |= {(time_ns, code): _stored_value(kind, text) for time_ns, code, kind, text in others}
+    ordered = sorted(found, key=lambda key: (-key[0] if stretch.descending else key[0], key[1]))
+    return [Sample(time_ns, QUALITIES[code], found[time_ns, code]) for time_ns, code in ordered[:limit]]
+
+
+def latest(connection: Connection, series: TimeSeries, before_ns: int) -> Sample | None:
+    """The newest sample not after a time."""
+    return next(iter(read(connection, series, Stretch(-1, before_ns, descending=True), 1)), None)
+
+
+def key_of(sample: Sample) -> Key:
+    """Where a sample stands in its series."""
+    return sample.time_ns, QUALITY_CODES[sample.quality]  # type: ignore[index] # one of QUALITIES
+
+
+def write_plain(historian: Historian, written: Iterable[tuple[TimeSeries, Sample]]) -> None:
+    """Store finite numbers in the historian.
+
+    Raises:
+        ValueError: if the historian refuses what the service has taken: a mistake of ours.
+    """
+    rows = [(series.id, PROPERTY, sample.time_ns, float(sample.value), sample.quality) for series, sample in written]  # type: ignore[arg-type] # is_plain
+    if not rows:
+        return
+    units, names, times, numbers, qualities = zip(*rows, strict=True)
+    frame = pd.DataFrame(
+        {
+            "unit": units,
+            "property": names,
+            "time": pd.to_datetime(np.array(times, dtype=np.int64), unit="ns", utc=True),
+            "value": np.array(numbers, dtype=np.float64),
+            "quality": qualities,
+        }
+    )
+    report = historian.write(frame)
+    if len(report.rejected):
+        raise ValueError(f"the historian refused {len(report.rejected)}: {report.rejected['reason'].iloc[0]}")
+
+
+def write_others(connection: Connection, written: Sequence[tuple[TimeSeries, Sample]]) -> None:
+    """Store what is no finite number, and uncover the numbers that were stored under such values."""
+    latest_of = {(series.id, *key_of(sample)): sample.value for series, sample in written}
+    connection.execute(delete(values).where(_among(written)))
+    rows = [
+        {"series_id": identifier, "time_ns": time_ns, "quality": code, **_stored(value)}
+        for (identifier, time_ns, code), value in latest_of.items()
+        if not is_plain(value)
+    ]
+    if rows:
+        connection.execute(insert(values), rows)
+
+
+def covers_any(connection: Connection, written: Sequence[tuple[TimeSeries, Sample]]) -> bool:
+    """Whether any of these samples would be hidden by a text, a null or a NaN that is there."""
+    if not written:
+        return False
+    return connection.execute(select(values.c.series_id).where(_among(written)).limit(1)).first() is not None
+
+
+def _among(written: Sequence[tuple[TimeSeries, Sample]]) -> ColumnElement[bool]:
+    keys = tuple_(values.c.series_id, values.c.time_ns, values.c.quality)
+    return keys.in_(sorted({(series.id, *key_of(sample)) for series, sample in written}))
+
+
+def _rows(
+    connection: Connection, table: Table, which: ColumnElement[bool], stretch: Stretch, limit: int, *names: str
+) -> Sequence[Any]:
+    time_ns, quality = table.c.time_ns, table.c.quality
+    wanted: list[ColumnElement[bool]] = [which, time_ns > stretch.start_ns, time_ns <= stretch.end_ns]
+    if stretch.quality is not None:
+        wanted.append(quality == QUALITY_CODES[stretch.quality])
+    if stretch.after is not None:
+        after_ns, after_code = stretch.after
+        later = time_ns < after_ns if stretch.descending else time_ns > after_ns
+        wanted.append(or_(later, and_(time_ns == after_ns, quality > after_code)))
+    query = select(time_ns, quality, *(table.c[name] for name in names)).where(*wanted)
+    order = time_ns.desc() if stretch.descending else time_ns
+    return connection.execute(query.order_by(order, quality).limit(limit)).all()
+
+
+def _series(row: Row[Any]) -> TimeSeries:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    del fields["number"]
+    return TimeSeries(**fields)
+
+
+def _stored(value: Value) -> dict[str, str]:
+    if isinstance(value, Null):
+        return {"kind": "null", "text": value.value_type}
+    return {"kind": "text" if isinstance(value, str) else "number", "text": str(value)}
+
+
+def _stored_value(kind: str, text: str) -> Value:
+    if kind == "null":
+        return Null(text)
+    return text if kind == "text" else float(text)

@@ -1,0 +1,187 @@
+"""Latest values and history: GetAssetPropertyValue, GetAssetPropertyValueHistory, and both in batches.
+
+A range of time is (start, end]: its start excluded, its end included.
+https://docs.aws.amazon.com/iot-sitewise/latest/APIReference/API_BatchGetAssetPropertyValueHistory.html
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twin_assets.emulator.context import Context, Handlers, Transaction
+from twin_assets.emulator.documents import make_token, read_tokens
+from twin_assets.emulator.errors import ServiceError, invalid
+from twin_assets.emulator.protocol import Document
+from twin_assets.emulator.series import Key, Stretch, key_of, latest, read
+from twin_assets.emulator.sitewise.putting import refuse_repeated
+from twin_assets.emulator.sitewise.resources import Addresses, data_type_of
+from twin_assets.emulator.values import seconds_to_ns, tqv
+
+MOST_VALUES = 20_000
+DEFAULT_HISTORY = 100  # of GetAssetPropertyValueHistory
+MOST_LATEST = 128
+LAST_NS = 2**63 - 1
+
+
+def get_latest(context: Context, request: Document) -> Document:
+    """GetAssetPropertyValue."""
+    with context.transaction() as tx:
+        value = _latest(tx, request)
+    return {} if value is None else {"propertyValue": value}
+
+
+def _latest(tx: Transaction, request: Document) -> Document | None:
+    target = Addresses(tx).existing(request)
+    sample = None if target.series is None else latest(tx.connection, target.series, LAST_NS)
+    return None if sample is None else tqv(sample, data_type_of(target))
+
+
+def get_history(context: Context, request: Document) -> Document:
+    """GetAssetPropertyValueHistory."""
+    after = _key(read_tokens(request["nextToken"])) if "nextToken" in request else None
+    limit = _limit(request, DEFAULT_HISTORY)
+    with context.transaction() as tx:
+        values, last = history(context, tx, request, after, limit)
+    token = None if last is None else make_token({"after": last})
+    return {"assetPropertyValueHistory": values, "nextToken": token}
+
+
+def history(
+    context: Context, tx: Transaction, request: Document, after: Key | None, limit: int
+) -> tuple[list[Document], Key | None]:
+    """At most so many values of what a request asks for.
+
+    Returns:
+        the values, and where the last one stands if there are more.
+    """
+    target = Addresses(tx).existing(request)
+    start = seconds_to_ns(request.get("startDate", 0))
+    end = seconds_to_ns(request["endDate"]) if "endDate" in request else context.now_ns
+    if start > end:
+        raise invalid("startDate must not be after endDate")
+    qualities = request.get("qualities", [])
+    descending = request.get("timeOrdering") == "DESCENDING"
+    stretch = Stretch(start, end, qualities[0] if qualities else None, descending, after)
+    found = [] if target.series is None else read(tx.connection, target.series, stretch, limit + 1)
+    data_type = data_type_of(target)
+    values = [tqv(sample, data_type) for sample in found[:limit]]
+    return values, key_of(found[limit - 1]) if len(found) > limit else None
+
+
+@dataclass
+class BatchPage:
+    """What a page of a batch answers, and where the next one begins.
+
+    Attributes:
+        success: entries with what was found.
+        errors: entries that cannot be read.
+        skipped: entries that earlier pages have finished.
+        token: what the next page has to know; None after the last one.
+    """
+
+    success: list[Document]
+    errors: list[Document]
+    skipped: list[Document]
+    token: Document | None = None
+
+    def answer(self) -> Document:
+        """As the service answers it."""
+        return {
+            "successEntries": self.success,
+            "errorEntries": self.errors,
+            "skippedEntries": self.skipped,
+            "nextToken": None if self.token is None else make_token(self.token),
+        }
+
+
+# (entry, where to go on, how many) -> what to answer of it, how many values, where to go on
+ReadEntry = Callable[[Document, Key | None, int], tuple[Document, int, Key | None]]
+
+
+def in_pages(context: Context, request: Document, most: int, read_entry: ReadEntry) -> Document:
+    """Answer a batch, entry by entry, until a page is full.
+
+    Args:
+        context: for the times of errors.
+        request: with entries and perhaps a nextToken.
+        most: values on a page.
+        read_entry: reads one entry.
+    """
+    entries = request["entries"]
+    refuse_repeated(entries)
+    at = read_tokens(request["nextToken"]) if "nextToken" in request else {}
+    first, failed = int(at.get("entry", 0)), dict(at.get("failed", []))
+    page = BatchPage([], [], [_skipped(entry["entryId"], failed) for entry in entries[:first]])
+    after, room = _key(at), most
+    for number in range(first, len(entries)):
+        entry = entries[number]
+        if room <= 0:
+            page.token = {"entry": number, "failed": sorted(failed.items())}
+            break
+        try:
+            found, count, last = read_entry(entry, after, room)
+        except ServiceError as error:
+            code = error.code
+            page.errors.append({"entryId": entry["entryId"], "errorCode": code, "errorMessage": error.message})
+            failed[entry["entryId"]] = [code, context.now_s]
+            continue
+        page.success.append({"entryId": entry["entryId"], **found})
+        after, room = None, room - count
+        if last is not None:
+            page.token = {"entry": number, "after": last, "failed": sorted(failed.items())}
+            break
+    return page.answer()
+
+
+def _skipped(entry_id: str, failed: dict[str, list[object]]) -> Document:
+    if entry_id not in failed:
+        return {"entryId": entry_id, "completionStatus": "SUCCESS"}
+    code, time = failed[entry_id]
+    info = {"errorCode": code, "errorTimestamp": time}
+    return {"entryId": entry_id, "completionStatus": "ERROR", "errorInfo": info}
+
+
+def batch_get_latest(context: Context, request: Document) -> Document:
+    """BatchGetAssetPropertyValue."""
+    with context.transaction() as tx:
+
+        def one(entry: Document, _after: Key | None, _room: int) -> tuple[Document, int, Key | None]:
+            value = _latest(tx, entry)
+            return {} if value is None else {"assetPropertyValue": value}, 1, None
+
+        return in_pages(context, request, MOST_LATEST, one)
+
+
+def batch_get_history(context: Context, request: Document) -> Document:
+    """BatchGetAssetPropertyValueHistory."""
+    with context.transaction() as tx:
+
+        def one(entry: Document, after: Key | None, room: int) -> tuple[Document, int, Key | None]:
+            values, last = history(context, tx, entry, after, room)
+            return {"assetPropertyValueHistory": values}, len(values), last
+
+        return in_pages(context, request, _limit(request, MOST_VALUES), one)
+
+
+def _limit(request: Document, default: int) -> int:
+    """How many values a page may hold.
+
+    Raises:
+        ServiceError: if more are asked for than the service gives.
+    """
+    limit = int(request.get("maxResults", default))
+    if limit > MOST_VALUES:
+        raise invalid(f"maxResults must not be greater than {MOST_VALUES}")
+    return limit
+
+
+def _key(token: Document) -> Key | None:
+    after = token.get("after")
+    return None if after is None else (int(after[0]), int(after[1]))
+
+
+HANDLERS: Handlers = {
+    "GetAssetPropertyValue": get_latest,
+    "GetAssetPropertyValueHistory": get_history,
+    "BatchGetAssetPropertyValue": batch_get_latest,
+    "BatchGetAssetPropertyValueHistory": batch_get_history,
+}
