@@ -1,27 +1,31 @@
-"""What handlers work with: the store, the samples, the clock, and who asks."""
+"""What handlers work with: the store, the clock, and who asks."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from twin_assets.emulator.documents import Documents, Store
 from twin_assets.emulator.faults import FaultSource
 from twin_assets.emulator.protocol import Document
-from twin_assets.emulator.series import AllSeries
-from twin_assets.historian.base import Historian
+from twin_assets.emulator.series import AllSeries, TimeSeries, write
+from twin_assets.emulator.values import Sample
 from twin_assets.historian.rows import Clock, to_ns
 
 ACCOUNT = "123456789012"
 
 
 class Transaction(Documents):
-    """One transaction over documents and time series."""
+    """One transaction over documents, time series and their samples."""
 
     @property
     def series(self) -> AllSeries:
         """The time series."""
         return AllSeries(self.connection)
+
+    def write(self, written: Sequence[tuple[TimeSeries, Sample]]) -> None:
+        """Store samples."""
+        write(self.connection, self.stage, written)
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,7 @@ class Context:
     """What a handler works with.
 
     Attributes:
-        store: everything that is no sample.
-        historian: the samples.
+        store: everything that the services keep.
         clock: the emulator's.
         faults: drawn for single entries.
         service: ``iotsitewise`` or ``iottwinmaker``.
@@ -38,7 +41,6 @@ class Context:
     """
 
     store: Store
-    historian: Historian
     clock: Clock
     faults: FaultSource
     service: str
@@ -60,9 +62,9 @@ class Context:
 
     @contextmanager
     def transaction(self, *, write: bool = False) -> Iterator[Transaction]:
-        """One transaction on what is no sample."""
+        """One transaction over all that is kept."""
         with self.store.transaction(write=write) as found:
-            yield Transaction(found.connection)
+            yield Transaction(found.connection, found.stage)
 
 
 Handler = Callable[[Context, Document], Document]

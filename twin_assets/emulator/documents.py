@@ -17,6 +17,7 @@ from twin_assets.emulator.errors import ServiceError
 from twin_assets.emulator.protocol import Document
 from twin_assets.emulator.schema import documents
 from twin_assets.historian.database import Database
+from twin_assets.historian.merge import Stage
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,14 @@ class Page:
 class Documents:
     """The documents, seen by one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Args: connection: inside a transaction."""
-        self.connection = connection
+    def __init__(self, connection: Connection, stage: Stage) -> None:
+        """See one transaction's state.
+
+        Args:
+            connection: inside a transaction.
+            stage: the database's way to fill the historian's ``staged``.
+        """
+        self.connection, self.stage = connection, stage
 
     def find(self, kind: str, identifier: str) -> Document | None:
         """A document, or None where there is none."""
@@ -97,7 +103,7 @@ class Store:
         """
         lock = self._writing if write else nullcontext()  # PostgreSQL has no lock that is the whole database's
         with lock, self._database.explained(), self._database.transaction(write=write) as connection:
-            yield Documents(connection)
+            yield Documents(connection, self._database.stage)
 
 
 def make_token(content: Document) -> str:

@@ -4,20 +4,21 @@ Belongs here: finding, making and reading series. What may be written is in ``si
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, insert, or_, select, tuple_, update
 
 from twin_assets.emulator.schema import time_series, values
 from twin_assets.emulator.values import Null, Sample, Value, is_plain
 from twin_assets.historian import schema
-from twin_assets.historian.base import QUALITIES, Historian, Quality
-from twin_assets.historian.merge import QUALITY_CODES
+from twin_assets.historian.base import QUALITIES, Quality
+from twin_assets.historian.merge import QUALITY_CODES, Stage, keep_staged, series_ids
+from twin_assets.historian.sql import next_seq
 
+_KEYS = tuple_(values.c.series_id, values.c.time_ns, values.c.quality)
 PROPERTY = "value"  # the historian's name of the one property of each series
 Key = tuple[int, int]  # time_ns and quality's code: where in a series a sample stands
 
@@ -59,6 +60,10 @@ class AllSeries:
     def of_property(self, asset_id: str, property_id: str) -> TimeSeries | None:
         """The series of an asset's property; None where it has neither alias nor samples yet."""
         return self._one(and_(time_series.c.asset_id == asset_id, time_series.c.property_id == property_id))
+
+    def with_aliases(self, aliases: Sequence[str]) -> dict[str, TimeSeries]:
+        """Alias to its series."""
+        return {str(each.alias): each for each in self._all(time_series.c.alias.in_(aliases))}
 
     def of_asset(self, asset_id: str) -> dict[str, TimeSeries]:
         """Property id to its series, of an asset."""
@@ -152,53 +157,36 @@ def key_of(sample: Sample) -> Key:
     return sample.time_ns, QUALITY_CODES[sample.quality]  # type: ignore[index] # one of QUALITIES
 
 
-def write_plain(historian: Historian, written: Iterable[tuple[TimeSeries, Sample]]) -> None:
-    """Store finite numbers in the historian.
+def write(connection: Connection, stage: Stage, written: Sequence[tuple[TimeSeries, Sample]]) -> None:
+    """Store samples; of one time and quality of a series the last one counts.
 
-    Raises:
-        ValueError: if the historian refuses what the service has taken: a mistake of ours.
+    Args:
+        connection: inside a write transaction.
+        stage: the database's way to fill ``staged``.
+        written: nothing that the service would refuse.
     """
-    rows = [(series.id, PROPERTY, sample.time_ns, float(sample.value), sample.quality) for series, sample in written]  # type: ignore[arg-type] # is_plain
-    if not rows:
-        return
-    units, names, times, numbers, qualities = zip(*rows, strict=True)
-    frame = pd.DataFrame(
-        {
-            "unit": units,
-            "property": names,
-            "time": pd.to_datetime(np.array(times, dtype=np.int64), unit="ns", utc=True),
-            "value": np.array(numbers, dtype=np.float64),
-            "quality": qualities,
-        }
-    )
-    report = historian.write(frame)
-    if len(report.rejected):
-        raise ValueError(f"the historian refused {len(report.rejected)}: {report.rejected['reason'].iloc[0]}")
-
-
-def write_others(connection: Connection, written: Sequence[tuple[TimeSeries, Sample]]) -> None:
-    """Store what is no finite number, and uncover the numbers that were stored under such values."""
-    latest_of = {(series.id, *key_of(sample)): sample.value for series, sample in written}
-    connection.execute(delete(values).where(_among(written)))
-    rows = [
-        {"series_id": identifier, "time_ns": time_ns, "quality": code, **_stored(value)}
-        for (identifier, time_ns, code), value in latest_of.items()
-        if not is_plain(value)
-    ]
-    if rows:
-        connection.execute(insert(values), rows)
-
-
-def covers_any(connection: Connection, written: Sequence[tuple[TimeSeries, Sample]]) -> bool:
-    """Whether any of these samples would be hidden by a text, a null or a NaN that is there."""
     if not written:
-        return False
-    return connection.execute(select(values.c.series_id).where(_among(written)).limit(1)).first() is not None
+        return
+    last = {(series.id, *key_of(sample)): sample.value for series, sample in written}
+    plain = {key: float(value) for key, value in last.items() if is_plain(value)}  # type: ignore[arg-type] # numbers
+    if plain:
+        _write_plain(connection, stage, plain)
+    connection.execute(delete(values).where(_KEYS.in_(sorted(last))))
+    others = [(key, value) for key, value in last.items() if key not in plain]
+    if others:
+        connection.execute(insert(values), [_row(key, value) for key, value in others])
 
 
-def _among(written: Sequence[tuple[TimeSeries, Sample]]) -> ColumnElement[bool]:
-    keys = tuple_(values.c.series_id, values.c.time_ns, values.c.quality)
-    return keys.in_(sorted({(series.id, *key_of(sample)) for series, sample in written}))
+def _write_plain(connection: Connection, stage: Stage, plain: dict[tuple[str, int, int], float]) -> None:
+    """Store finite numbers as the historian does, without its judging of rows: the service has judged them."""
+    seq = next_seq(connection)  # first: whoever else writes waits here
+    identifiers = sorted({identifier for identifier, _, _ in plain})
+    ids = series_ids(connection, [(identifier, PROPERTY) for identifier in identifiers])
+    numbers = dict(zip(identifiers, ids, strict=True))
+    rows = sorted((numbers[name], time_ns, code, value) for (name, time_ns, code), value in plain.items())
+    staged = pd.DataFrame(rows, columns=["series_id", "time_ns", "quality", "value"])
+    stage(connection, staged.assign(hour=staged["time_ns"] // schema.HOUR_NS))
+    keep_staged(connection, seq)
 
 
 def _rows(
@@ -218,15 +206,14 @@ def _rows(
 
 
 def _series(row: Row[Any]) -> TimeSeries:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-    del fields["number"]
-    return TimeSeries(**fields)
+    return TimeSeries(*row[1:])  # in the order of the table's columns, after its number
 
 
-def _stored(value: Value) -> dict[str, str]:
-    if isinstance(value, Null):
-        return {"kind": "null", "text": value.value_type}
-    return {"kind": "text" if isinstance(value, str) else "number", "text": str(value)}
+def _row(key: tuple[str, int, int], value: Value) -> dict[str, object]:
+    """A text, a null or a NaN as a row of ``emulator_values``."""
+    kind = "null" if isinstance(value, Null) else "text" if isinstance(value, str) else "number"
+    text = value.value_type if isinstance(value, Null) else str(value)
+    return dict(zip(values.columns.keys(), (*key, kind, text), strict=True))
 
 
 def _stored_value(kind: str, text: str) -> Value:

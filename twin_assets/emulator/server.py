@@ -103,11 +103,13 @@ class _Opened:
     def __init__(self, listening: socket.socket, url: str | URL, clock: Clock, faults: FaultSource) -> None:
         self.port = int(listening.getsockname()[1])
         self._listening = listening
-        self._historian = SqlHistorian(url, clock=clock)
+        SqlHistorian(
+            url, clock=clock
+        ).close()  # makes its tables where there are none, and refuses what is no historian
         self._database = database_of(url, BUSY_TIMEOUT_S)
         with self._database.explained(), self._database.creation() as connection:
             schema.metadata.create_all(connection)
-        services = Services(Store(self._database), self._historian, clock, faults)
+        services = Services(Store(self._database), clock, faults)
         # A connection that is closed while a client begins to write to it is an error that no service would show.
         config = uvicorn.Config(
             make_app(services, faults), log_level="critical", lifespan="off", timeout_keep_alive=600, access_log=False
@@ -122,7 +124,6 @@ class _Opened:
         self._thread.join()
         self._listening.close()
         self._database.engine.dispose()
-        self._historian.close()
 
 
 def _listen(port: int) -> socket.socket:

@@ -12,7 +12,6 @@ from twin_assets.emulator.documents import Store
 from twin_assets.emulator.errors import ServiceError
 from twin_assets.emulator.faults import FaultSource
 from twin_assets.emulator.protocol import Call, HttpAnswer, HttpRequest, ServiceProtocol
-from twin_assets.historian.base import Historian
 from twin_assets.historian.rows import Clock
 
 logger = logging.getLogger(__name__)
@@ -29,16 +28,15 @@ class Service:
 class Services:
     """SiteWise and TwinMaker."""
 
-    def __init__(self, store: Store, historian: Historian, clock: Clock, faults: FaultSource) -> None:
+    def __init__(self, store: Store, clock: Clock, faults: FaultSource) -> None:
         """Read both services' models.
 
         Args:
-            store: everything that is no sample.
-            historian: the samples.
+            store: everything that the services keep.
             clock: the emulator's.
             faults: drawn for single entries.
         """
-        self._store, self._historian, self._clock, self._faults = store, historian, clock, faults
+        self._store, self._clock, self._faults = store, clock, faults
         self._services = {
             "iotsitewise": Service(ServiceProtocol("iotsitewise", sitewise.LENGTHS), sitewise.HANDLERS),
             "iottwinmaker": Service(ServiceProtocol("iottwinmaker", twinmaker.LENGTHS), twinmaker.HANDLERS),
@@ -80,7 +78,7 @@ class Services:
             )
         members = service.protocol.read(call, request)
         _, region = request.signed_for
-        context = Context(self._store, self._historian, self._clock, self._faults, service.protocol.service, region)
+        context = Context(self._store, self._clock, self._faults, service.protocol.service, region)
         return service.protocol.write(call.operation, handler(context, members))
 
     def unknown(self, request: HttpRequest) -> HttpAnswer:

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from twin_assets.emulator.context import Context, Handlers, Transaction
 from twin_assets.emulator.errors import ServiceError, invalid
 from twin_assets.emulator.protocol import Document
-from twin_assets.emulator.series import TimeSeries, covers_any, write_others, write_plain
+from twin_assets.emulator.series import TimeSeries
 from twin_assets.emulator.sitewise.resources import Addresses, Target
 from twin_assets.emulator.values import (
     SECOND_NS,
     Sample,
     data_type_of,
-    is_plain,
     nanoseconds,
     value_of,
     wrong_value,
@@ -23,8 +22,6 @@ from twin_assets.emulator.values import (
 PAST_NS = 7 * 24 * 3600 * SECOND_NS
 FUTURE_NS = 600 * SECOND_NS
 WRITABLE = ("measurement", "attribute")
-
-Written = list[tuple[TimeSeries, Sample]]
 
 
 @dataclass
@@ -61,14 +58,16 @@ def put(context: Context, request: Document) -> Document:
     """BatchPutAssetPropertyValue."""
     refuse_repeated(request["entries"])
     partial = request.get("enablePartialEntryProcessing", False)
+    now_ns = context.now_ns
     errors = [EntryErrors(entry["entryId"]) for entry in request["entries"]]
     with context.transaction() as tx:
-        addresses = Addresses(tx)
+        addresses = Addresses(tx, request["entries"])
         accepted = [
-            _accepted(context, addresses, entry, found, partial=partial)
+            _accepted(now_ns, addresses, entry, found, partial=partial)
             for entry, found in zip(request["entries"], errors, strict=True)
         ]
-    store(context, [each for each in accepted if each is not None])
+    if any(accepted):
+        store(context, [each for each in accepted if each is not None])
     return {"errorEntries": [each.answer() for each in errors if each.found]}
 
 
@@ -86,21 +85,14 @@ def refuse_repeated(entries: list[Document]) -> None:
 
 
 def store(context: Context, accepted: list[Accepted]) -> None:
-    """Store samples; data streams that are not there yet are made.
-
-    The historian has a transaction of its own. A crash between the two loses what no client was told to be there.
-    """
-    written: Written = []
-    with context.transaction(write=any(each.target.series is None for each in accepted)) as tx:
+    """Store samples, all or none; data streams that are not there yet are made."""
+    with context.transaction(write=True) as tx:
         addresses = Addresses(tx)
+        written: list[tuple[TimeSeries, Sample]] = []
         for each in accepted:
             series = each.target.series or _new_series(context, tx, addresses.resolve(each.address), each)
             written += [(series, sample) for sample in each.samples]
-        covered = covers_any(tx.connection, written)
-    write_plain(context.historian, [(series, sample) for series, sample in written if is_plain(sample.value)])
-    if covered or any(not is_plain(sample.value) for _, sample in written):
-        with context.transaction(write=True) as tx:
-            write_others(tx.connection, written)
+        tx.write(written)
 
 
 def _new_series(context: Context, tx: Transaction, target: Target, accepted: Accepted) -> TimeSeries:
@@ -114,7 +106,7 @@ def _new_series(context: Context, tx: Transaction, target: Target, accepted: Acc
 
 
 def _accepted(
-    context: Context, addresses: Addresses, entry: Document, errors: EntryErrors, *, partial: bool
+    now_ns: int, addresses: Addresses, entry: Document, errors: EntryErrors, *, partial: bool
 ) -> Accepted | None:
     """What of an entry may be stored; the rest is added to the errors. Without ``partial`` it is all or nothing."""
     values = entry["propertyValues"]
@@ -130,7 +122,7 @@ def _accepted(
         return None
     samples = []
     for each in values:
-        sample = _sample(context.now_ns, each, data_type, errors)
+        sample = _sample(now_ns, each, data_type, errors)
         samples += [] if sample is None else [sample]
     return Accepted(target, entry, data_type, samples) if samples and (partial or not errors.found) else None
 

@@ -25,12 +25,12 @@ LAST_NS = 2**63 - 1
 def get_latest(context: Context, request: Document) -> Document:
     """GetAssetPropertyValue."""
     with context.transaction() as tx:
-        value = _latest(tx, request)
+        value = _latest(tx, Addresses(tx), request)
     return {} if value is None else {"propertyValue": value}
 
 
-def _latest(tx: Transaction, request: Document) -> Document | None:
-    target = Addresses(tx).existing(request)
+def _latest(tx: Transaction, addresses: Addresses, request: Document) -> Document | None:
+    target = addresses.existing(request)
     sample = None if target.series is None else latest(tx.connection, target.series, LAST_NS)
     return None if sample is None else tqv(sample, data_type_of(target))
 
@@ -40,20 +40,20 @@ def get_history(context: Context, request: Document) -> Document:
     after = _key(read_tokens(request["nextToken"])) if "nextToken" in request else None
     limit = _limit(request, DEFAULT_HISTORY)
     with context.transaction() as tx:
-        values, last = history(context, tx, request, after, limit)
+        values, last = history(context, tx, Addresses(tx), request, after, limit)
     token = None if last is None else make_token({"after": last})
     return {"assetPropertyValueHistory": values, "nextToken": token}
 
 
 def history(
-    context: Context, tx: Transaction, request: Document, after: Key | None, limit: int
+    context: Context, tx: Transaction, addresses: Addresses, request: Document, after: Key | None, limit: int
 ) -> tuple[list[Document], Key | None]:
     """At most so many values of what a request asks for.
 
     Returns:
         the values, and where the last one stands if there are more.
     """
-    target = Addresses(tx).existing(request)
+    target = addresses.existing(request)
     start = seconds_to_ns(request.get("startDate", 0))
     end = seconds_to_ns(request["endDate"]) if "endDate" in request else context.now_ns
     if start > end:
@@ -143,9 +143,10 @@ def _skipped(entry_id: str, failed: dict[str, list[object]]) -> Document:
 def batch_get_latest(context: Context, request: Document) -> Document:
     """BatchGetAssetPropertyValue."""
     with context.transaction() as tx:
+        addresses = Addresses(tx, request["entries"])
 
         def one(entry: Document, _after: Key | None, _room: int) -> tuple[Document, int, Key | None]:
-            value = _latest(tx, entry)
+            value = _latest(tx, addresses, entry)
             return {} if value is None else {"assetPropertyValue": value}, 1, None
 
         return in_pages(context, request, MOST_LATEST, one)
@@ -154,9 +155,10 @@ def batch_get_latest(context: Context, request: Document) -> Document:
 def batch_get_history(context: Context, request: Document) -> Document:
     """BatchGetAssetPropertyValueHistory."""
     with context.transaction() as tx:
+        addresses = Addresses(tx, request["entries"])
 
         def one(entry: Document, after: Key | None, room: int) -> tuple[Document, int, Key | None]:
-            values, last = history(context, tx, entry, after, room)
+            values, last = history(context, tx, addresses, entry, after, room)
             return {"assetPropertyValueHistory": values}, len(values), last
 
         return in_pages(context, request, _limit(request, MOST_VALUES), one)

@@ -76,12 +76,20 @@ class Target:
 
 
 class Addresses:
-    """Resolves addresses within one transaction; each asset and model is read once."""
+    """Resolves addresses within one transaction; each asset, with its model and its series, is read once."""
 
-    def __init__(self, tx: Transaction) -> None:
-        """Args: tx: in which everything is looked up."""
+    def __init__(self, tx: Transaction, requests: list[Document] | None = None) -> None:
+        """Look up the aliases that will be asked for, all at once.
+
+        Args:
+            tx: in which everything is looked up.
+            requests: what will be resolved, as far as it is known.
+        """
         self._tx = tx
         self._models: dict[str, Document] = {}
+        self._series: dict[str, dict[str, TimeSeries]] = {}
+        aliases = [each["propertyAlias"] for each in requests or [] if "propertyAlias" in each]
+        self._by_alias = dict.fromkeys(aliases) | tx.series.with_aliases(aliases) if aliases else {}
 
     def resolve(self, request: Document) -> Target:
         """What ``propertyAlias``, or ``assetId`` and ``propertyId``, address.
@@ -93,12 +101,12 @@ class Addresses:
         if (alias is None) == (asset_id is None and property_id is None) or (asset_id is None) != (property_id is None):
             raise invalid("Either propertyAlias, or both assetId and propertyId, must be specified")
         if alias is not None:
-            series = self._tx.series.by_alias(alias)
+            series = self._by_alias[alias] if alias in self._by_alias else self._tx.series.by_alias(alias)
             if series is None or series.asset_id is None or series.property_id is None:
                 return Target(series, alias, None, None)
             return Target(series, alias, self._property(series.asset_id, series.property_id), series.asset_id)
         found = self._property(str(asset_id), str(property_id))
-        return Target(self._tx.series.of_property(str(asset_id), found["id"]), None, found, asset_id)
+        return Target(self._of_asset(str(asset_id)).get(found["id"]), None, found, asset_id)
 
     def existing(self, request: Document) -> Target:
         """As ``resolve``; an alias that no series has is not found."""
@@ -106,6 +114,11 @@ class Addresses:
         if target.series is None and target.property is None:
             raise ServiceError("ResourceNotFoundException", f"Time series with alias {target.alias} not found")
         return target
+
+    def _of_asset(self, asset_id: str) -> dict[str, TimeSeries]:
+        if asset_id not in self._series:
+            self._series[asset_id] = self._tx.series.of_asset(asset_id)
+        return self._series[asset_id]
 
     def _property(self, asset_id: str, property_id: str) -> Document:
         if asset_id not in self._models:
