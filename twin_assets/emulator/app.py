@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from twin_assets.emulator.connections import Connections
 from twin_assets.emulator.errors import ServiceError
 from twin_assets.emulator.faults import FaultSource, Mishap, parse_faults
 from twin_assets.emulator.protocol import HttpAnswer, HttpRequest
@@ -30,26 +31,35 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Dropped(Response):
-    """An answer that breaks off: more is announced than sent, so the server closes the connection."""
+    """No answer: the connection is dropped."""
+
+    def __init__(self, connections: Connections) -> None:
+        """Nothing is dropped yet.
+
+        Args:
+            connections: of the server.
+        """
+        super().__init__()
+        self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Announce an answer, send none."""
-        headers = [(b"content-length", b"1000"), (b"content-type", JSON.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        """Drop the connection, send nothing."""
+        host, port = scope["client"]
+        await self._connections.drop((host, port))
 
 
-def make_app(services: Services, faults: FaultSource) -> Starlette:
+def make_app(services: Services, faults: FaultSource, connections: Connections) -> Starlette:
     """The web application.
 
     Args:
         services: what it serves.
         faults: what goes wrong; drawn for each request.
+        connections: of the server, for those that are dropped.
     """
     routes = [
         Route("/_emulator", _described(faults), methods=["GET"]),
         Route("/_emulator/faults", _set_faults(faults), methods=["PUT"]),
-        Route("/{path:path}", _serve(services, faults), methods=METHODS),
+        Route("/{path:path}", _serve(services, faults, connections), methods=METHODS),
     ]
     anyone = Middleware(
         CORSMiddleware,
@@ -61,7 +71,7 @@ def make_app(services: Services, faults: FaultSource) -> Starlette:
     return Starlette(routes=routes, middleware=[anyone])
 
 
-def _serve(services: Services, faults: FaultSource) -> Endpoint:
+def _serve(services: Services, faults: FaultSource, connections: Connections) -> Endpoint:
     async def serve(request: Request) -> Response:
         told = HttpRequest(
             request.method,
@@ -77,7 +87,7 @@ def _serve(services: Services, faults: FaultSource) -> Endpoint:
         if mishap.kind is None or mishap.carried_out:
             answer = await run_in_threadpool(services.answer, told)
         if mishap.kind == "drop":
-            return Dropped()
+            return Dropped(connections)
         return _response(_failed(services, told, mishap) if answer is None or mishap.kind else answer)
 
     return serve

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from twin_assets.emulator.documents import Documents, Store
 from twin_assets.emulator.faults import FaultSource
 from twin_assets.emulator.protocol import Document
+from twin_assets.emulator.quotas import Throttle
 from twin_assets.emulator.series import AllSeries, TimeSeries, write
 from twin_assets.emulator.values import Sample
 from twin_assets.historian.rows import Clock, to_ns
@@ -36,6 +37,7 @@ class Context:
         store: everything that the services keep.
         clock: the emulator's.
         faults: drawn for single entries.
+        throttle: asked for single entries.
         service: ``iotsitewise`` or ``iottwinmaker``.
         region: the request's.
     """
@@ -43,6 +45,7 @@ class Context:
     store: Store
     clock: Clock
     faults: FaultSource
+    throttle: Throttle
     service: str
     region: str
 

@@ -154,7 +154,7 @@ def latest(connection: Connection, series: TimeSeries, before_ns: int) -> Sample
 
 def key_of(sample: Sample) -> Key:
     """Where a sample stands in its series."""
-    return sample.time_ns, QUALITY_CODES[sample.quality]  # type: ignore[index] # one of QUALITIES
+    return sample.time_ns, QUALITY_CODES[sample.quality]
 
 
 def write(connection: Connection, stage: Stage, written: Sequence[tuple[TimeSeries, Sample]]) -> None:
@@ -206,7 +206,8 @@ def _rows(
 
 
 def _series(row: Row[Any]) -> TimeSeries:
-    return TimeSeries(*row[1:])  # in the order of the table's columns, after its number
+    fields: list[Any] = list(row[1:])  # in the order of the table's columns, after its number
+    return TimeSeries(*fields)
 
 
 def _row(key: tuple[str, int, int], value: Value) -> dict[str, object]:

@@ -10,8 +10,10 @@ from sqlalchemy import URL
 
 from twin_assets.emulator import schema
 from twin_assets.emulator.app import make_app
+from twin_assets.emulator.connections import Connections
 from twin_assets.emulator.documents import Store
 from twin_assets.emulator.faults import FaultSource, parse_faults
+from twin_assets.emulator.quotas import Throttle, parse_quotas
 from twin_assets.emulator.service import Services
 from twin_assets.errors import TwinError
 from twin_assets.historian import SqlHistorian
@@ -33,6 +35,7 @@ class Emulator:
         port: int = 0,
         faults: str = "",
         seed: int = 1,
+        quotas: str = "off",
         clock: Clock = utc_now,
     ) -> None:
         """Nothing is opened yet.
@@ -42,13 +45,15 @@ class Emulator:
             port: 0 for any that is free.
             faults: as ``parse_faults`` reads them.
             seed: of the faults.
+            quotas: as ``parse_quotas`` reads them.
             clock: decides which times are too early and too late.
 
         Raises:
-            TwinError: if the faults cannot be read.
+            TwinError: if the faults or the quotas cannot be read.
         """
         self._data, self._port, self._clock = data, port, clock
         self._faults = FaultSource(parse_faults(faults), seed)
+        self._throttle = Throttle(parse_quotas(quotas))
         self._opened: _Opened | None = None
 
     @property
@@ -72,7 +77,7 @@ class Emulator:
         """
         listening = _listen(self._port)
         try:
-            self._opened = _Opened(listening, self._database_url(), self._clock, self._faults)
+            self._opened = _Opened(listening, self._database_url(), self._clock, self._faults, self._throttle)
         except BaseException:
             listening.close()
             raise
@@ -100,7 +105,9 @@ class Emulator:
 class _Opened:
     """A server that runs, and what it has opened."""
 
-    def __init__(self, listening: socket.socket, url: str | URL, clock: Clock, faults: FaultSource) -> None:
+    def __init__(
+        self, listening: socket.socket, url: str | URL, clock: Clock, faults: FaultSource, throttle: Throttle
+    ) -> None:
         self.port = int(listening.getsockname()[1])
         self._listening = listening
         SqlHistorian(
@@ -109,10 +116,16 @@ class _Opened:
         self._database = database_of(url, BUSY_TIMEOUT_S)
         with self._database.explained(), self._database.creation() as connection:
             schema.metadata.create_all(connection)
-        services = Services(Store(self._database), clock, faults)
+        services = Services(Store(self._database), clock, faults, throttle)
         # A connection that is closed while a client begins to write to it is an error that no service would show.
+        connections = Connections()
         config = uvicorn.Config(
-            make_app(services, faults), log_level="critical", lifespan="off", timeout_keep_alive=600, access_log=False
+            make_app(services, faults, connections),
+            http=connections.protocol(),
+            log_level="critical",
+            lifespan="off",
+            timeout_keep_alive=600,
+            access_log=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True, name="emulator")

@@ -12,6 +12,7 @@ from twin_assets.emulator.documents import Store
 from twin_assets.emulator.errors import ServiceError
 from twin_assets.emulator.faults import FaultSource
 from twin_assets.emulator.protocol import Call, HttpAnswer, HttpRequest, ServiceProtocol
+from twin_assets.emulator.quotas import Throttle
 from twin_assets.historian.rows import Clock
 
 logger = logging.getLogger(__name__)
@@ -28,15 +29,16 @@ class Service:
 class Services:
     """SiteWise and TwinMaker."""
 
-    def __init__(self, store: Store, clock: Clock, faults: FaultSource) -> None:
+    def __init__(self, store: Store, clock: Clock, faults: FaultSource, throttle: Throttle) -> None:
         """Read both services' models.
 
         Args:
             store: everything that the services keep.
             clock: the emulator's.
             faults: drawn for single entries.
+            throttle: asked for each request to SiteWise, and for single entries.
         """
-        self._store, self._clock, self._faults = store, clock, faults
+        self._store, self._clock, self._faults, self._throttle = store, clock, faults, throttle
         self._services = {
             "iotsitewise": Service(ServiceProtocol("iotsitewise", sitewise.LENGTHS), sitewise.HANDLERS),
             "iottwinmaker": Service(ServiceProtocol("iottwinmaker", twinmaker.LENGTHS), twinmaker.HANDLERS),
@@ -76,9 +78,12 @@ class Services:
                 f"{call.operation.name} of {service.protocol.service} is not served by the emulator; it serves"
                 f" {', '.join(sorted(service.handlers))}",
             )
+        name = service.protocol.service
+        if name == "iotsitewise" and not self._throttle.admits(call.operation.name):
+            raise ServiceError("ThrottlingException", "Rate exceeded")
         members = service.protocol.read(call, request)
         _, region = request.signed_for
-        context = Context(self._store, self._clock, self._faults, service.protocol.service, region)
+        context = Context(self._store, self._clock, self._faults, self._throttle, name, region)
         return service.protocol.write(call.operation, handler(context, members))
 
     def unknown(self, request: HttpRequest) -> HttpAnswer:

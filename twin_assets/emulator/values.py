@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from twin_assets.emulator.protocol import Document
+from twin_assets.historian.base import Quality
 
 KINDS = {"doubleValue": "DOUBLE", "integerValue": "INTEGER", "booleanValue": "BOOLEAN", "stringValue": "STRING"}
 NULL_TYPES = {"D": "DOUBLE", "B": "BOOLEAN", "S": "STRING", "I": "INTEGER"}
@@ -41,7 +42,7 @@ class Sample:
     """
 
     time_ns: int
-    quality: str
+    quality: Quality
     value: Value
 
 

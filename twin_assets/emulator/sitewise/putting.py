@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from twin_assets.emulator.context import Context, Handlers, Transaction
 from twin_assets.emulator.errors import ServiceError, invalid
 from twin_assets.emulator.protocol import Document
-from twin_assets.emulator.series import TimeSeries
+from twin_assets.emulator.series import Stretch, TimeSeries, read
 from twin_assets.emulator.sitewise.resources import Addresses, Target
 from twin_assets.emulator.values import (
     SECOND_NS,
     Sample,
     data_type_of,
     nanoseconds,
+    time_of,
     value_of,
     wrong_value,
 )
 
 PAST_NS = 7 * 24 * 3600 * SECOND_NS
 FUTURE_NS = 600 * SECOND_NS
+IN_A_SECOND = 10  # values of one quality of one property; the user guide's quotas
 WRITABLE = ("measurement", "attribute")
 
 
@@ -34,6 +36,10 @@ class EntryErrors:
     def add(self, code: str, message: str, time: Document) -> None:
         """Say something of one value."""
         self.found.setdefault((code, message), []).append(time)
+
+    def add_all(self, code: str, message: str, values: list[Document]) -> None:
+        """Say something of all values."""
+        self.found[code, message] = [each["timestamp"] for each in values]
 
     def answer(self) -> Document:
         """As the service answers it."""
@@ -57,18 +63,12 @@ class Accepted:
 def put(context: Context, request: Document) -> Document:
     """BatchPutAssetPropertyValue."""
     refuse_repeated(request["entries"])
-    partial = request.get("enablePartialEntryProcessing", False)
-    now_ns = context.now_ns
-    errors = [EntryErrors(entry["entryId"]) for entry in request["entries"]]
     with context.transaction() as tx:
-        addresses = Addresses(tx, request["entries"])
-        accepted = [
-            _accepted(now_ns, addresses, entry, found, partial=partial)
-            for entry, found in zip(request["entries"], errors, strict=True)
-        ]
-    if any(accepted):
-        store(context, [each for each in accepted if each is not None])
-    return {"errorEntries": [each.answer() for each in errors if each.found]}
+        judge = Judge(context, tx, request)
+        accepted = [each for each in map(judge.accepted, request["entries"]) if each is not None]
+    if accepted:
+        store(context, accepted)
+    return {"errorEntries": [each.answer() for each in judge.errors if each.found]}
 
 
 def refuse_repeated(entries: list[Document]) -> None:
@@ -105,26 +105,70 @@ def _new_series(context: Context, tx: Transaction, target: Target, accepted: Acc
     )
 
 
-def _accepted(
-    now_ns: int, addresses: Addresses, entry: Document, errors: EntryErrors, *, partial: bool
-) -> Accepted | None:
-    """What of an entry may be stored; the rest is added to the errors. Without ``partial`` it is all or nothing."""
-    values = entry["propertyValues"]
-    if not values:
-        errors.add("InvalidRequestException", "At least one value must be given", {"timeInSeconds": 1})
-        return None
-    try:
-        target = addresses.resolve(entry)
-        data_type = _data_type(target, values)
-    except ServiceError as error:
-        for each in values:
-            errors.add(error.code, error.message, each["timestamp"])
-        return None
-    samples = []
-    for each in values:
-        sample = _sample(now_ns, each, data_type, errors)
-        samples += [] if sample is None else [sample]
-    return Accepted(target, entry, data_type, samples) if samples and (partial or not errors.found) else None
+class Judge:
+    """Says what of each entry may be stored, and what is wrong with the rest.
+
+    Attributes:
+        errors: of the entries that were judged so far, those without any included.
+    """
+
+    def __init__(self, context: Context, tx: Transaction, request: Document) -> None:
+        """Look up what the entries address.
+
+        Args:
+            context: with the quotas and faults of single entries.
+            tx: in which everything is looked up.
+            request: BatchPutAssetPropertyValue's.
+        """
+        self._context, self._tx, self._now_ns = context, tx, context.now_ns
+        self._addresses = Addresses(tx, request["entries"])
+        self._partial = request.get("enablePartialEntryProcessing", False)
+        self.errors: list[EntryErrors] = []
+
+    def accepted(self, entry: Document) -> Accepted | None:
+        """What of an entry may be stored. Unless partial processing was asked for, it is all or nothing."""
+        errors, values = EntryErrors(entry["entryId"]), entry["propertyValues"]
+        self.errors.append(errors)
+        try:
+            if not values:
+                raise invalid("At least one value must be given")
+            target = self._addresses.resolve(entry)
+            data_type = _data_type(target, values)
+            self._refuse_throttled(entry)
+        except ServiceError as error:
+            errors.add_all(error.code, error.message, values)
+            return None
+        found = [_sample(self._now_ns, each, data_type, errors) for each in values]
+        samples = [each for each in found if each is not None]
+        samples = self._within_seconds(target, samples, errors)
+        return Accepted(target, entry, data_type, samples) if samples and (self._partial or not errors.found) else None
+
+    def _refuse_throttled(self, entry: Document) -> None:
+        address = " ".join(str(entry.get(key)) for key in ("propertyAlias", "assetId", "propertyId"))
+        admitted = self._context.throttle.admits_entry(address, len(entry["propertyValues"]))
+        if not admitted or self._context.faults.refuses_entry():
+            raise ServiceError("ThrottlingException", "Rate exceeded")
+
+    def _within_seconds(self, target: Target, samples: list[Sample], errors: EntryErrors) -> list[Sample]:
+        """Without those that would be one too many in their second; counted where any is at a part of a second."""
+        if all(each.time_ns % SECOND_NS == 0 for each in samples):
+            return samples
+        counted: dict[tuple[int, str], set[int]] = {}
+        taken = []
+        for each in samples:
+            second = each.time_ns // SECOND_NS
+            if (second, each.quality) not in counted:
+                stretch = Stretch(second * SECOND_NS - 1, (second + 1) * SECOND_NS - 1, each.quality)
+                there = [] if target.series is None else read(self._tx.connection, target.series, stretch, IN_A_SECOND)
+                counted[second, each.quality] = {other.time_ns for other in there}
+            times = counted[second, each.quality]
+            if each.time_ns not in times and len(times) >= IN_A_SECOND:
+                message = f"More than {IN_A_SECOND} values of one quality within one second of a property"
+                errors.add("LimitExceededException", message, time_of(each.time_ns))
+                continue
+            times.add(each.time_ns)
+            taken.append(each)
+        return taken
 
 
 def _data_type(target: Target, values: list[Document]) -> str:
