@@ -1,6 +1,7 @@
 """What tests of several folders share.
 
-An FMU's description made by hand, for tests that compare and choose and run nothing; and a real PostgreSQL server.
+An FMU's description made by hand, for tests that compare and choose and run nothing; a real PostgreSQL server; and a
+server that speaks S3.
 """
 
 import itertools
@@ -17,8 +18,9 @@ Bounds = tuple[float | None, float | None]
 
 NUMBERS = itertools.count()
 
-# Whoever has set it has samples there that no test may touch.
+# Whoever has set them has samples and tables there that no test may touch.
 os.environ.pop("TWIN_HISTORIAN", None)
+os.environ.pop("TWIN_STORE", None)
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,41 @@ def postgresql_url(postgresql: PostgresServer) -> Iterator[str]:
     """URL of a place without tables, the test's own."""
     with postgresql.schema(f"test_{next(NUMBERS)}") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """URL of a server that speaks S3 over HTTP, for the session: moto's."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def s3_environment(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which boto3, here and in other processes, asks that server and nobody else."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    told = {"ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "DEFAULT_REGION": "eu-central-1"}
+    nothing_else = {"EC2_METADATA_DISABLED": "true", "CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull}
+    for name, value in {**told, **nothing_else, "ENDPOINT_URL_S3": s3_server}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+
+@pytest.fixture
+def s3_bucket(s3_environment: None) -> str:  # noqa: ARG001 - set before the bucket is made
+    """A new bucket, the test's own."""
+    import boto3  # noqa: PLC0415 - slow to import
+
+    bucket = f"test-{next(NUMBERS)}"
+    where = {"LocationConstraint": "eu-central-1"}
+    boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    return bucket
 
 
 def _variable(  # noqa: PLR0913 - the attributes that the tests vary

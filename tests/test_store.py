@@ -1,9 +1,13 @@
-"""The store: whole tables or none, equal bytes for equal content, whoever writes and whatever is killed."""
+"""The store: whole tables or none, equal bytes for equal content, whoever writes and whatever is killed.
 
-import os
+In a folder and in S3, which is moto's server over HTTP. What is particular to one of them is in ``test_store_folder``
+and ``test_store_s3``.
+"""
+
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +15,14 @@ import pandas as pd
 import pytest
 
 from twin_assets.errors import TwinError
-from twin_assets.store import ABANDONED_AFTER_S, Store
+from twin_assets.store import Store
 
 WRITER = """
 import sys
 import pandas as pd
-from pathlib import Path
+from twin_assets.blobs import store_place
 from twin_assets.store import Store
-store, number = Store(Path(sys.argv[1])), int(sys.argv[2])
+store, number = Store(store_place(sys.argv[1])), int(sys.argv[2])
 frame = pd.DataFrame({"writer": [number] * 20_000})
 print("ready", flush=True)
 for _ in range(int(sys.argv[3])):
@@ -26,10 +30,17 @@ for _ in range(int(sys.argv[3])):
 """
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
+# Name -> the place of a new, empty store for one test.
+PLACES: dict[str, Callable[[pytest.FixtureRequest], Path | str]] = {
+    "folder": lambda request: Path(request.getfixturevalue("tmp_path")) / "store",
+    "s3": lambda request: f"s3://{request.getfixturevalue('s3_bucket')}/some/prefix",
+}
+
+
+@pytest.fixture(params=PLACES)
+def store(request: pytest.FixtureRequest) -> Store:
     """An empty store."""
-    return Store(tmp_path / "store")
+    return Store(PLACES[request.param](request))
 
 
 def table() -> pd.DataFrame:
@@ -43,6 +54,13 @@ def table() -> pd.DataFrame:
             "state": [np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([5.0, 6.0])],
         }
     )
+
+
+def raw(store: Store, key: str) -> bytes:
+    """The bytes of a table."""
+    found = store.blobs.get(f"pump/s/{key}.parquet")
+    assert found is not None
+    return found
 
 
 def start_writer(store: Store, number: int, times: int) -> subprocess.Popen[bytes]:
@@ -89,7 +107,7 @@ def test_equal_content_has_equal_bytes(store: Store) -> None:
     pieces["time"] = pieces["time"].astype("datetime64[ns, UTC]")
     pieces.loc[pieces["value"].isna(), "value"] = -np.float64(np.nan)
     store.write("pump", "s", "b", pieces, {"y": "2", "x": "1"})
-    assert store.path("pump", "s", "a").read_bytes() == store.path("pump", "s", "b").read_bytes()
+    assert raw(store, "a") == raw(store, "b")
 
 
 def test_digest_is_of_the_rows_alone(store: Store) -> None:
@@ -114,8 +132,7 @@ def test_many_tables_are_one_under_the_other(store: Store) -> None:
 def test_damaged_file_is_named(store: Store, damage: bytes) -> None:
     """The error names the file and says what to do."""
     store.write("pump", "s", "a", table(), {})
-    path = store.path("pump", "s", "a")
-    path.write_bytes(damage)
+    store.blobs.put("pump/s/a.parquet", damage)
     with pytest.raises(TwinError, match=r"a\.parquet: not readable .*delete the file"):
         store.read("pump", "s", "a")
     with pytest.raises(TwinError, match=r"a\.parquet"):
@@ -125,43 +142,16 @@ def test_damaged_file_is_named(store: Store, damage: bytes) -> None:
 def test_half_a_file_is_named(store: Store) -> None:
     """A truncated table (not by us: we rename) is an error, not a shorter table."""
     store.write("pump", "s", "a", table(), {})
-    path = store.path("pump", "s", "a")
-    path.write_bytes(path.read_bytes()[:-20])
+    store.blobs.put("pump/s/a.parquet", raw(store, "a")[:-20])
     with pytest.raises(TwinError, match="not readable"):
         store.read("pump", "s", "a")
 
 
 def test_foreign_table_is_refused(store: Store) -> None:
     """A Parquet file that this platform did not write is not taken for a table."""
-    path = store.path("pump", "s", "a")
-    path.parent.mkdir(parents=True)
-    table().to_parquet(path)
+    store.blobs.put("pump/s/a.parquet", table().to_parquet())
     with pytest.raises(TwinError, match="schema version none, expected 1"):
         store.read("pump", "s", "a")
-
-
-def test_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    """A file where the folder should be: the message names the path and the reason."""
-    (tmp_path / "store").write_text("in the way")
-    with pytest.raises(TwinError, match=r"store.*cannot be written"):
-        Store(tmp_path / "store").write("pump", "s", "a", table(), {})
-    with pytest.raises(TwinError, match=r"store.*cannot be removed"):
-        Store(tmp_path / "store").remove("pump", "s", "a")
-
-
-def test_abandoned_files_are_swept(store: Store) -> None:
-    """What a killed process left aside goes with the next write of that stage; a recent one may still be in use."""
-    store.write("pump", "s", "a", table(), {})
-    aside = store.path("pump", "s", "a").parent / ".aside"
-    old, recent = aside / "a.1.old", aside / "a.2.recent"
-    old.touch()
-    recent.touch()
-    long_ago = time.time() - ABANDONED_AFTER_S - 1
-    os.utime(old, (long_ago, long_ago))
-    store.write("pump", "s", "b", table(), {})
-    assert not old.exists()
-    assert recent.exists()
-    assert store.keys("pump", "s") == ("a", "b")
 
 
 def test_readers_see_whole_tables_while_two_processes_write(store: Store) -> None:
@@ -177,7 +167,7 @@ def test_readers_see_whole_tables_while_two_processes_write(store: Store) -> Non
             seen.add(metadata["writer"])
     assert [writer.wait() for writer in writers] == [0, 0]
     assert seen
-    assert list((store.path("pump", "telemetry", "k").parent / ".aside").iterdir()) == []
+    assert store.keys("pump", "telemetry") == ("2026-01-01",)
 
 
 def test_killed_writer_leaves_the_table_whole(store: Store) -> None:
@@ -193,3 +183,34 @@ def test_killed_writer_leaves_the_table_whole(store: Store) -> None:
         found = store.read_with_metadata("pump", "telemetry", "2026-01-01")
         assert found is not None
         assert found[0]["writer"].unique().tolist() == [int(found[1]["writer"])]
+
+
+def test_bytes_are_the_same_in_a_folder_and_in_s3(tmp_path: Path, s3_bucket: str) -> None:
+    """Where a table is kept does not show in it: a store may be copied from one to the other as it is."""
+    places = Store(tmp_path), Store(f"s3://{s3_bucket}")
+    for store in places:
+        store.write("pump", "s", "a", table(), {"state": "x" * 200_000})
+    assert raw(places[0], "a") == raw(places[1], "a")
+
+
+def test_a_large_footer_is_found(store: Store) -> None:
+    """States in the metadata may be larger than what a first look at a footer asks for."""
+    state = "".join(map(str, range(60_000)))
+    content = store.write("pump", "s", "a", table(), {"state": state})
+    assert store.metadata("pump", "s", "a") == {"state": state, "content": content}
+
+
+def test_what_lies_deeper_or_beside_is_no_table(store: Store) -> None:
+    """Keys are those of one stage: other stages, other twins and other files are not among them."""
+    store.write("pump", "s", "a.b", table(), {})
+    for name in ("pump/s2/a.parquet", "pump/s/deeper/a.parquet", "pump/s/notes.txt", "pump2/s/a.parquet"):
+        store.blobs.put(name, b"x")
+    assert store.keys("pump", "s") == ("a.b",)
+
+
+def test_more_tables_than_a_page_holds_are_all_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 lists a thousand at once; here three."""
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
+    for number in range(10):
+        store.blobs.put(f"pump/s/{number}.parquet", b"")
+    assert store.keys("pump", "s") == tuple("0123456789")

@@ -5,7 +5,7 @@ Belongs here: the order of the checks and their results as values. How they look
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from twin_assets.stages.engine import coefficients_of, open_model, settings_of
 from twin_assets.stages.forgetting import EXPECTED as FORGOTTEN
 from twin_assets.stages.forgetting import Forgetting, forgetting
 from twin_assets.stages.settings import estimates_noise
+from twin_assets.store import Store
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,23 @@ def check_twin(name: str, twins_path: Path, home: Home | None = None) -> Report:
     Args:
         name: of the twin.
         twins_path: the folder with the twins.
-        home: whose historian says under which conditions the twin is operated, if it has seen it.
+        home: whose historian says under which conditions the twin is operated, if it has seen it; whose store is tried.
     """
+    report = _described_and_run(name, twins_path, home)
+    return replace(report, findings=(*report.findings, *_store_findings(home)))
+
+
+def _store_findings(home: Home | None) -> tuple[str, ...]:
+    """What would end a run where it writes its first table."""
+    try:
+        if home is not None:
+            Store(home.store_path).blobs.probe()
+    except TwinError as error:
+        return (str(error),)
+    return ()
+
+
+def _described_and_run(name: str, twins_path: Path, home: Home | None) -> Report:
     try:
         twin = load_twin(name, twins_path)
     except SpecError as error:

@@ -1,15 +1,17 @@
-"""The home: the folder with the historian's file, the store and Dagster's instance; and which historian, if another."""
+"""The home: the folder with the historian's file, the store and Dagster's instance; or another historian, or store."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from twin_assets.blobs import store_place
 from twin_assets.errors import TwinError
 
 HOME_VARIABLE = "TWIN_HOME"
 TWINS_VARIABLE = "TWINS_PATH"
 HISTORIAN_VARIABLE = "TWIN_HISTORIAN"
+STORE_VARIABLE = "TWIN_STORE"
 
 DAGSTER_YAML = """\
 # Dagster's instance of this twin home; its own usage telemetry and its invitation at the first visit are off.
@@ -27,10 +29,12 @@ class Home:
     Attributes:
         root: the folder.
         historian_url: the database that holds the samples, with its password; None: the embedded one in the folder.
+        store: where assets keep their tables and states, a folder or ``s3://bucket/prefix``; None: in the home.
     """
 
     root: Path
     historian_url: str | None = field(default=None, repr=False)
+    store: Path | str | None = None
 
     @property
     def historian_path(self) -> Path:
@@ -38,9 +42,9 @@ class Home:
         return self.root / "historian.sqlite"
 
     @property
-    def store_path(self) -> Path:
-        """Folder in which assets keep their tables and states."""
-        return self.root / "store"
+    def store_path(self) -> Path | str:
+        """Folder, or S3 prefix, in which assets keep their tables and states."""
+        return self.root / "store" if self.store is None else self.store
 
     @property
     def dagster_path(self) -> Path:
@@ -55,7 +59,8 @@ class Home:
         """
         try:
             for folder in (self.root, self.store_path, self.dagster_path):
-                folder.mkdir(parents=True, exist_ok=True)
+                if isinstance(folder, Path):
+                    folder.mkdir(parents=True, exist_ok=True)
             config = self.dagster_path / "dagster.yaml"
             if not config.exists():
                 config.write_text(DAGSTER_YAML)
@@ -70,9 +75,16 @@ class Home:
 
 
 def home_from(environment: Mapping[str, str]) -> Home:
-    """The home that the environment names: ``$TWIN_HOME``, or ``.twin`` here; its historian is ``$TWIN_HISTORIAN``."""
+    """The home that the environment names: ``$TWIN_HOME``, or ``.twin`` here.
+
+    Its historian is ``$TWIN_HISTORIAN``, its store ``$TWIN_STORE``.
+
+    Raises:
+        TwinError: if the store is neither a folder nor an S3 prefix.
+    """
     root = Path(environment.get(HOME_VARIABLE) or ".twin").absolute()
-    return Home(root, environment.get(HISTORIAN_VARIABLE, "").strip() or None)
+    store = environment.get(STORE_VARIABLE, "").strip()
+    return Home(root, environment.get(HISTORIAN_VARIABLE, "").strip() or None, store_place(store) if store else None)
 
 
 def twins_path_from(environment: Mapping[str, str]) -> Path:

@@ -1,8 +1,8 @@
 """What the assets are given: the historian, the models, and the bench that all of them work at.
 
-Belongs here: how they are made for a run and closed after it, and from where: the home in ``$TWIN_HOME`` and the
-historian in ``$TWIN_HISTORIAN``, read when a run starts and never earlier. What they are is said where they are
-defined; assets know only those types.
+Belongs here: how they are made for a run and closed after it, and from where: the home in ``$TWIN_HOME``, the historian
+in ``$TWIN_HISTORIAN`` and the store in ``$TWIN_STORE``, read when a run starts and never earlier. What they are is said
+where they are defined; assets know only those types.
 """
 
 import os
@@ -91,6 +91,8 @@ def build_resources(
         say = context.log.info if context.log else print
         with mended_by_users():
             store = Store(here().store_path)
+        if context.log:
+            context.log.info("The store is %s", store.root)
         with Turns(turns_folder(here()), say) as turns:
             yield Workbench(store, turns, progress, clock() if clock else started(context), pictures)
 

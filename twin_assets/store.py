@@ -1,45 +1,56 @@
-"""The store: the folder in which assets keep their tables, ``<root>/<twin>/<stage>/<key>.parquet``.
+"""The store: the folder or S3 prefix in which assets keep their tables, ``<root>/<twin>/<stage>/<key>.parquet``.
 
-A table is whole or absent, whatever is killed and whoever else writes: it is written aside, flushed to disk and
-renamed. Equal content gives equal bytes. What belongs to a table beside its rows (cursors, states, lineage) is in the
-Parquet file's own key-value metadata, so it can never disagree with the rows.
+A table is whole or absent, whatever is killed and whoever else writes (see ``blobs``). Equal content gives equal bytes,
+in a folder and in S3. What belongs to a table beside its rows (cursors, states, lineage) is in the Parquet file's own
+key-value metadata, so it can never disagree with the rows.
 """
 
 import hashlib
 import io
-import os
-import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twin_assets.blobs import Blobs, blobs_at, is_s3
 from twin_assets.errors import TwinError
 
 SCHEMA_VERSION = "1"
 CONTENT = "content"
 PREFIX = "twin."
-ASIDE = ".aside"
-# Writing aside takes milliseconds; a file that old was left by a process that was killed.
-ABANDONED_AFTER_S = 600.0
-
-T = TypeVar("T")
+SUFFIX = ".parquet"
+# A Parquet file ends with its footer, the footer's size (4 bytes) and this: https://parquet.apache.org/docs/file-format/
+MAGIC = b"PAR1"
+ENDING = 8
+FOOTER_BYTES = 64 * 1024  # what a look at a footer asks for: nearly always all of it
+READERS = 16  # tables read at once: S3 answers each after tens of milliseconds
 
 
 @dataclass(frozen=True)
 class Store:
-    """Tables of all twins under one folder."""
+    """Tables of all twins under one folder, or under one prefix of an S3 bucket (``s3://bucket/prefix``).
 
-    root: Path
+    Making one opens nothing; the first use does. Several threads may share it.
+    """
+
+    root: Path | str
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Where the bytes are."""
+        return blobs_at(self.root)
 
     def path(self, twin: str, stage: str, key: str) -> Path:
-        """The table's file, there or not."""
-        return self.root / twin / stage / f"{key}.parquet"
+        """The table's file, there or not, of a store that is a folder."""
+        if is_s3(self.root):
+            raise ValueError(f"{self.root} has no files")
+        return Path(self.root) / _name(twin, stage, key)
 
     def write(self, twin: str, stage: str, key: str, frame: pd.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a table atomically; the last of several writers wins, and no reader sees half a file.
@@ -48,35 +59,19 @@ class Store:
             the content digest (hex SHA-256 of the rows alone); also in the metadata as ``content``.
 
         Raises:
-            TwinError: if the folder cannot be written.
+            TwinError: if the store cannot be written.
         """
         content, data = _encode(frame, metadata)
-        path = self.path(twin, stage, key)
-        try:
-            _replace(path, data)
-        except OSError as error:
-            raise TwinError(
-                f"{path}: the table cannot be written ({error.strerror or error})."
-                " Expected a folder that you may write to, with space left; mend it and run again."
-            ) from error
+        self.blobs.put(_name(twin, stage, key), data)
         return content
 
     def remove(self, twin: str, stage: str, key: str) -> None:
         """Take a table away for good; none is no error.
 
         Raises:
-            TwinError: if the folder cannot be written.
+            TwinError: if the store cannot be written.
         """
-        path = self.path(twin, stage, key)
-        try:
-            path.unlink(missing_ok=True)
-            if path.parent.is_dir():
-                _flush_folder(path.parent)
-        except OSError as error:
-            raise TwinError(
-                f"{path}: the table cannot be removed ({error.strerror or error})."
-                " Expected a folder that you may write to; mend it and run again."
-            ) from error
+        self.blobs.delete(_name(twin, stage, key))
 
     def read(self, twin: str, stage: str, key: str) -> pd.DataFrame | None:
         """A table; None where none was written.
@@ -89,7 +84,14 @@ class Store:
 
     def read_with_metadata(self, twin: str, stage: str, key: str) -> tuple[pd.DataFrame, dict[str, str]] | None:
         """A table and what was written beside it, of one and the same write; errors as ``read``'s."""
-        return _open(self.path(twin, stage, key), lambda file, described: (file.read().to_pandas(), described))
+        name = _name(twin, stage, key)
+        with _readable(self.blobs.where(name)):
+            data = self.blobs.get(name)
+            if data is None:
+                return None
+            with pq.ParquetFile(pa.BufferReader(data)) as file:
+                described = self._described(name, file.metadata)
+                return file.read().to_pandas(), described
 
     def metadata(self, twin: str, stage: str, key: str) -> dict[str, str] | None:
         """What was written beside the rows, and ``content``; reads the footer only. None where there is no table.
@@ -97,11 +99,15 @@ class Store:
         Raises:
             TwinError: if the file is damaged or of another schema version.
         """
-        return _open(self.path(twin, stage, key), lambda _file, described: described)
+        name = _name(twin, stage, key)
+        with _readable(self.blobs.where(name)):
+            footer = self._footer(name)
+            return None if footer is None else self._described(name, pq.read_metadata(pa.BufferReader(footer)))
 
     def keys(self, twin: str, stage: str) -> tuple[str, ...]:
         """Keys of the tables that are there, sorted (which is in time, for windows)."""
-        return tuple(sorted(path.stem for path in (self.root / twin / stage).glob("*.parquet")))
+        names = self.blobs.names(f"{twin}/{stage}")
+        return tuple(sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)))
 
     def read_many(self, twin: str, stage: str, keys: Iterable[str]) -> pd.DataFrame:
         """The tables of several keys, one under the other in the order given; keys without a table are left out.
@@ -109,10 +115,39 @@ class Store:
         Returns:
             all rows; without any row the first empty table, for its columns; without any table a frame without columns.
         """
-        frames = [frame for key in keys if (frame := self.read(twin, stage, key)) is not None]
+        with ThreadPoolExecutor(READERS) as readers:
+            found = readers.map(lambda key: self.read(twin, stage, key), keys)
+            frames = [frame for frame in found if frame is not None]
         # An empty table has lost the types of some columns; it would spoil those of the others.
         filled = [frame for frame in frames if len(frame)]
         return pd.concat(filled, ignore_index=True) if filled else next(iter(frames), pd.DataFrame())
+
+    def _footer(self, name: str) -> bytes | None:
+        """The end of a file, with all of its footer: one request, or two where the footer is uncommonly large.
+
+        Each answer is of one write; a larger footer that came meanwhile is asked for again.
+        """
+        asked, needed, end = 0, FOOTER_BYTES, None
+        while needed > asked:
+            asked, end = needed, self.blobs.tail(name, needed)
+            if end is not None and end[-len(MAGIC) :] == MAGIC:
+                needed = int.from_bytes(end[-ENDING : -len(MAGIC)], "little") + ENDING
+        return end
+
+    def _described(self, name: str, footer: pq.FileMetaData) -> dict[str, str]:
+        raw: Mapping[bytes, bytes] = footer.metadata or {}
+        found = {name.decode()[len(PREFIX) :]: raw[name].decode() for name in raw if name.startswith(PREFIX.encode())}
+        version = found.pop("schema_version", "none")
+        if version != SCHEMA_VERSION:
+            raise TwinError(
+                f"{self.blobs.where(name)}: this table has schema version {version}, expected {SCHEMA_VERSION}."
+                " Another version of the platform wrote it: delete the store and run again, results are computed anew."
+            )
+        return found
+
+
+def _name(twin: str, stage: str, key: str) -> str:
+    return f"{twin}/{stage}/{key}{SUFFIX}"
 
 
 def _encode(frame: pd.DataFrame, metadata: Mapping[str, str]) -> tuple[str, bytes]:
@@ -138,65 +173,17 @@ def _canonical(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Put bytes in a file's place: all of them, or none; on disk when this returns."""
-    aside = path.parent / ASIDE
-    aside.mkdir(parents=True, exist_ok=True)
-    _sweep(aside)
-    temporary = aside / f"{path.stem}.{os.getpid()}.{uuid.uuid4().hex}"
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Say that what was read is no table.
+
+    Raises:
+        TwinError: in place of Arrow's and the system's errors.
+    """
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
-
-
-def _sweep(aside: Path) -> None:
-    """Remove what killed processes left; their files are never looked at, this only gives the space back."""
-    oldest = time.time() - ABANDONED_AFTER_S
-    for leftover in aside.iterdir():
-        try:
-            if leftover.stat().st_mtime < oldest:
-                leftover.unlink()
-        except FileNotFoundError:  # another writer swept it, or finished
-            continue
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power failure; Windows has no such call and does it by itself."""
-    if os.name != "posix":  # pragma: no cover - POSIX here
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: Path, use: Callable[[pq.ParquetFile, dict[str, str]], T]) -> T | None:
-    """Open a table once, so that rows and metadata are of one file even while a writer replaces it."""
-    try:
-        with pq.ParquetFile(path) as file:
-            return use(file, _described(path, file.metadata.metadata or {}))
-    except FileNotFoundError:
-        return None
+        yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TwinError(
-            f"{path}: not readable as a Parquet table ({str(error).splitlines()[0]})."
+            f"{where}: not readable as a Parquet table ({str(error).splitlines()[0]})."
             " Expected a table that this platform wrote: delete the file and run the twin again, which makes it anew."
         ) from error
-
-
-def _described(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    found = {name.decode()[len(PREFIX) :]: raw[name].decode() for name in raw if name.startswith(PREFIX.encode())}
-    version = found.pop("schema_version", "none")
-    if version != SCHEMA_VERSION:
-        raise TwinError(
-            f"{path}: this table has schema version {version}, expected {SCHEMA_VERSION}."
-            " Another version of the platform wrote it: delete the store and run again, results are computed anew."
-        )
-    return found

@@ -173,7 +173,7 @@ class Line:
 
     def tables(self) -> dict[str, str]:
         """Digest of every file that the store keeps, by its path."""
-        root = self.home.store_path
+        root = Path(self.home.store_path)
         return {
             str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(root.rglob("*.parquet"))

@@ -69,7 +69,7 @@ class Pair:
 
     def tables(self) -> dict[str, bytes]:
         """Every table's bytes, by its path in the store."""
-        root = self.home.store_path
+        root = Path(self.home.store_path)
         return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*.parquet"))}
 
     def published(self) -> pd.DataFrame:

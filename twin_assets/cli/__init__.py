@@ -11,8 +11,9 @@ from pathlib import Path
 
 import click
 
+from twin_assets.blobs import store_place
 from twin_assets.errors import TwinError
-from twin_assets.home import HISTORIAN_VARIABLE, HOME_VARIABLE, TWINS_VARIABLE
+from twin_assets.home import HISTORIAN_VARIABLE, HOME_VARIABLE, STORE_VARIABLE, TWINS_VARIABLE
 
 COMMANDS = {
     "demo": "A plant with hidden, drifting coefficients, calibrated end to end; a summary compares truth and estimate.",
@@ -64,7 +65,12 @@ class LazyCommands(click.Group):
     metavar="URL",
     help=f"Database of the samples (default SQLite in the home, or ${HISTORIAN_VARIABLE}).",
 )
-def group(home: Path | None, twins: Path | None, historian: str | None) -> None:
+@click.option(
+    "--store",
+    metavar="PLACE",
+    help=f"Folder or s3://bucket/prefix of the tables (default store in the home, or ${STORE_VARIABLE}).",
+)
+def group(home: Path | None, twins: Path | None, historian: str | None, store: str | None) -> None:
     """Living digital twins: calibrate an FMU from sensor history, through Dagster."""
     # Worker processes and Dagster's code location read the same variables: one way to say it, everywhere.
     if home is not None:
@@ -73,6 +79,8 @@ def group(home: Path | None, twins: Path | None, historian: str | None) -> None:
         os.environ[TWINS_VARIABLE] = str(twins.absolute())
     if historian is not None:
         os.environ[HISTORIAN_VARIABLE] = historian
+    if store is not None:
+        os.environ[STORE_VARIABLE] = str(store_place(store))
 
 
 group.params.append(DEBUG_OPTION)

@@ -93,8 +93,8 @@ def read_table(
     windows = grid.known(store.keys(spec.name, stage))
     if not windows:
         raise TwinError(
-            f"{home.root}: twin '{spec.name}' has no {table} yet. Run 'twin run {spec.name}' first, or choose the home"
-            " that holds them with --home."
+            f"{home.store_path}: twin '{spec.name}' has no {table} yet. Run 'twin run {spec.name}' first, or choose the"
+            " home, or the store, that holds them with --home or --store."
         )
     wanted = [w.key for w in windows if (start is None or w.end > start) and (end is None or w.start < end)]
     frame = store.read_many(spec.name, stage, wanted)
