@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pandas as pd
+
+from twin_assets.emulator.background import Background
 from twin_assets.emulator.documents import Documents, Store
 from twin_assets.emulator.faults import FaultSource
 from twin_assets.emulator.protocol import Document
 from twin_assets.emulator.quotas import Throttle
-from twin_assets.emulator.series import AllSeries, TimeSeries, write
+from twin_assets.emulator.series import AllSeries, TimeSeries, write, write_frame
 from twin_assets.emulator.values import Sample
 from twin_assets.historian.rows import Clock, to_ns
 
@@ -28,6 +31,10 @@ class Transaction(Documents):
         """Store samples."""
         write(self.connection, self.stage, written)
 
+    def write_frame(self, series: TimeSeries, numbers: pd.DataFrame) -> None:
+        """Store finite numbers of one series: ``time_ns``, ``quality``, ``value``."""
+        write_frame(self.connection, self.stage, series, numbers)
+
 
 @dataclass(frozen=True)
 class Context:
@@ -38,6 +45,7 @@ class Context:
         clock: the emulator's.
         faults: drawn for single entries.
         throttle: asked for single entries.
+        background: runs what goes on after the answer.
         service: ``iotsitewise`` or ``iottwinmaker``.
         region: the request's.
     """
@@ -46,6 +54,7 @@ class Context:
     clock: Clock
     faults: FaultSource
     throttle: Throttle
+    background: Background
     service: str
     region: str
 

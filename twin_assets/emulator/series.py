@@ -177,6 +177,38 @@ def write(connection: Connection, stage: Stage, written: Sequence[tuple[TimeSeri
         connection.execute(insert(values), [_row(key, value) for key, value in others])
 
 
+def write_frame(connection: Connection, stage: Stage, series: TimeSeries, numbers: pd.DataFrame) -> None:
+    """Store many finite numbers of one series; of one time and quality the last one counts.
+
+    Args:
+        connection: inside a write transaction.
+        stage: as for ``write``.
+        series: whose they are.
+        numbers: ``time_ns``, ``quality`` (its name), ``value``.
+    """
+    if numbers.empty:
+        return
+    seq = next_seq(connection)
+    (number,) = series_ids(connection, [(series.id, PROPERTY)])
+    codes = numbers["quality"].map(QUALITY_CODES)
+    rows = numbers.assign(series_id=number, quality=codes, hour=numbers["time_ns"] // schema.HOUR_NS)
+    key = ["series_id", "time_ns", "quality"]
+    rows = rows.drop_duplicates(key, keep="last").sort_values(key)
+    stage(connection, rows)
+    keep_staged(connection, seq)
+    _uncover(connection, series, rows)
+
+
+def _uncover(connection: Connection, series: TimeSeries, rows: pd.DataFrame) -> None:
+    """Forget texts, nulls and NaN under which numbers were stored."""
+    table = values.c
+    within = table.time_ns.between(int(rows["time_ns"].min()), int(rows["time_ns"].max()))
+    there = connection.execute(select(table.time_ns, table.quality).where(table.series_id == series.id, within)).all()
+    stored = set(zip(rows["time_ns"].tolist(), rows["quality"].tolist(), strict=True)) if there else set()
+    for time_ns, code in stored.intersection(map(tuple, there)):
+        connection.execute(delete(values).where(_KEYS.in_([(series.id, time_ns, code)])))
+
+
 def _write_plain(connection: Connection, stage: Stage, plain: dict[tuple[str, int, int], float]) -> None:
     """Store finite numbers as the historian does, without its judging of rows: the service has judged them."""
     seq = next_seq(connection)  # first: whoever else writes waits here

@@ -10,6 +10,7 @@ from sqlalchemy import URL
 
 from twin_assets.emulator import schema
 from twin_assets.emulator.app import make_app
+from twin_assets.emulator.background import Background
 from twin_assets.emulator.connections import Connections
 from twin_assets.emulator.documents import Store
 from twin_assets.emulator.faults import FaultSource, parse_faults
@@ -69,6 +70,10 @@ class Emulator:
         """Change the faults while it runs; raises as the constructor."""
         self._faults.faults = parse_faults(text)
 
+    def wait_for_jobs(self) -> None:
+        """Wait until the bulk imports that were asked for have ended."""
+        self._running.background.wait()
+
     def __enter__(self) -> Self:
         """Open the database, listen, and answer from a thread.
 
@@ -116,7 +121,8 @@ class _Opened:
         self._database = database_of(url, BUSY_TIMEOUT_S)
         with self._database.explained(), self._database.creation() as connection:
             schema.metadata.create_all(connection)
-        services = Services(Store(self._database), clock, faults, throttle)
+        self.background = Background()
+        services = Services(Store(self._database), clock, faults, throttle, self.background)
         # A connection that is closed while a client begins to write to it is an error that no service would show.
         connections = Connections()
         config = uvicorn.Config(
@@ -136,6 +142,7 @@ class _Opened:
         self._server.should_exit = True
         self._thread.join()
         self._listening.close()
+        self.background.close()
         self._database.engine.dispose()
 
 

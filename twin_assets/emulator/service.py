@@ -5,14 +5,17 @@ Belongs here: choosing service and operation, and turning what goes wrong into a
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from twin_assets.emulator import sitewise, twinmaker
+from twin_assets.emulator.background import Background
 from twin_assets.emulator.context import Context, Handlers
 from twin_assets.emulator.documents import Store
 from twin_assets.emulator.errors import ServiceError
 from twin_assets.emulator.faults import FaultSource
-from twin_assets.emulator.protocol import Call, HttpAnswer, HttpRequest, ServiceProtocol
+from twin_assets.emulator.protocol import DEFAULT_REGION, Call, HttpAnswer, HttpRequest, ServiceProtocol
 from twin_assets.emulator.quotas import Throttle
+from twin_assets.emulator.sitewise import bulk_jobs
 from twin_assets.historian.rows import Clock
 
 logger = logging.getLogger(__name__)
@@ -29,7 +32,9 @@ class Service:
 class Services:
     """SiteWise and TwinMaker."""
 
-    def __init__(self, store: Store, clock: Clock, faults: FaultSource, throttle: Throttle) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, faults: FaultSource, throttle: Throttle, background: Background
+    ) -> None:
         """Read both services' models.
 
         Args:
@@ -37,12 +42,16 @@ class Services:
             clock: the emulator's.
             faults: drawn for single entries.
             throttle: asked for each request to SiteWise, and for single entries.
+            background: runs what goes on after an answer; jobs that have not ended are submitted to it.
         """
-        self._store, self._clock, self._faults, self._throttle = store, clock, faults, throttle
+        self._store, self._clock, self._faults = store, clock, faults
+        self._throttle, self._background = throttle, background
         self._services = {
             "iotsitewise": Service(ServiceProtocol("iotsitewise", sitewise.LENGTHS), sitewise.HANDLERS),
             "iottwinmaker": Service(ServiceProtocol("iottwinmaker", twinmaker.LENGTHS), twinmaker.HANDLERS),
         }
+        for job in bulk_jobs.unfinished(store):
+            background.submit(partial(bulk_jobs.run, self._context("iotsitewise", DEFAULT_REGION), job))
 
     def find(self, request: HttpRequest) -> tuple[Service, Call] | None:
         """The service and operation that a request asks for.
@@ -83,8 +92,11 @@ class Services:
             raise ServiceError("ThrottlingException", "Rate exceeded")
         members = service.protocol.read(call, request)
         _, region = request.signed_for
-        context = Context(self._store, self._clock, self._faults, self._throttle, name, region)
+        context = self._context(name, region)
         return service.protocol.write(call.operation, handler(context, members))
+
+    def _context(self, service: str, region: str) -> Context:
+        return Context(self._store, self._clock, self._faults, self._throttle, self._background, service, region)
 
     def unknown(self, request: HttpRequest) -> HttpAnswer:
         """The answer to a request that is no operation of either service."""
