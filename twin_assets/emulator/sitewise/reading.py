@@ -38,7 +38,7 @@ def _latest(tx: Transaction, addresses: Addresses, request: Document) -> Documen
 def get_history(context: Context, request: Document) -> Document:
     """GetAssetPropertyValueHistory."""
     after = _key(read_tokens(request["nextToken"])) if "nextToken" in request else None
-    limit = _limit(request, DEFAULT_HISTORY)
+    limit = limit_of(request, DEFAULT_HISTORY, MOST_VALUES)
     with context.transaction() as tx:
         values, last = history(context, tx, Addresses(tx), request, after, limit)
     token = None if last is None else make_token({"after": last})
@@ -161,18 +161,23 @@ def batch_get_history(context: Context, request: Document) -> Document:
             values, last = history(context, tx, addresses, entry, after, room)
             return {"assetPropertyValueHistory": values}, len(values), last
 
-        return in_pages(context, request, _limit(request, MOST_VALUES), one)
+        return in_pages(context, request, limit_of(request, MOST_VALUES, MOST_VALUES), one)
 
 
-def _limit(request: Document, default: int) -> int:
+def limit_of(request: Document, default: int, most: int) -> int:
     """How many values a page may hold.
+
+    Args:
+        request: with maxResults, or without.
+        default: without.
+        most: that the service gives.
 
     Raises:
         ServiceError: if more are asked for than the service gives.
     """
     limit = int(request.get("maxResults", default))
-    if limit > MOST_VALUES:
-        raise invalid(f"maxResults must not be greater than {MOST_VALUES}")
+    if limit > most:
+        raise invalid(f"maxResults must not be greater than {most}")
     return limit
 
 
