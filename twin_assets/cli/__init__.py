@@ -22,6 +22,7 @@ COMMANDS = {
     "ingest": "Recorded telemetry (CSV or Parquet) into the historian.",
     "run": "Materialize the windows of a range (default: what is new) through Dagster.",
     "export": "A table as CSV or Parquet.",
+    "emulator": "A local AWS IoT SiteWise and IoT TwinMaker over HTTP, for tests and demonstrations.",
 }
 
 

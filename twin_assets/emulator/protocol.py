@@ -23,6 +23,7 @@ Document = dict[str, Any]  # a structure as JSON has it
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SCOPE = re.compile(r"Credential=[^/]*/\d{8}/([^/]+)/([^/]+)/aws4_request")
 DEFAULT_REGION = "eu-central-1"
+INVALID = ("InvalidRequestException", "ValidationException")
 
 # What the modelled exceptions do not cover: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 STATUS = {"SerializationException": 400, "UnknownOperationException": 404, "NotServedException": 501}
@@ -136,10 +137,11 @@ class ServiceProtocol:
     def write_error(self, error: ServiceError) -> HttpAnswer:
         """An error as the model declares it: the code in a header, the rest in the body."""
         shapes = {shape.name: shape for shape in self.model.error_shapes}
-        shape = shapes.get(error.code)
-        status = shape.metadata["error"]["httpStatusCode"] if shape is not None else STATUS.get(error.code, 400)
-        body = {"__type": error.code, "message": error.message, **error.members}
-        return HttpAnswer(status, {"x-amzn-errortype": error.code}, json.dumps(body).encode())
+        code = self._invalid if error.code in INVALID else error.code  # what both services' handlers share
+        shape = shapes.get(code)
+        status = shape.metadata["error"]["httpStatusCode"] if shape is not None else STATUS.get(code, 400)
+        body = {"__type": code, "message": error.message, **error.members}
+        return HttpAnswer(status, {"x-amzn-errortype": code}, json.dumps(body).encode())
 
     @property
     def _invalid(self) -> str:
