@@ -54,8 +54,7 @@ def add(context: Context, tx: Transaction, kind: str, request: Document, identif
         **request,
         **beside,
         "arn": context.arn(f"workspace/{workspace}/{path}/{identifier}"),
-        "creationDateTime": context.now_s,
-        "updateDateTime": context.now_s,
+        **dict.fromkeys(("creationDateTime", "updateDateTime"), context.now_s),
     }
     tx.add(kind, f"{workspace}/{identifier}", made, parent=workspace)
     return made

@@ -15,7 +15,7 @@ def create(context: Context, request: Document) -> Document:
     with context.transaction(write=True) as tx:
         if tx.find(WORKSPACE, identifier) is not None:
             raise ServiceError("ConflictException", f"The workspace {identifier} already exists")
-        dates = {"creationDateTime": context.now_s, "updateDateTime": context.now_s}
+        dates = dict.fromkeys(("creationDateTime", "updateDateTime"), context.now_s)
         made = {**request, "arn": context.arn(f"workspace/{identifier}"), **dates}
         tx.add(WORKSPACE, identifier, made)
     return only(made, "arn", "creationDateTime")
