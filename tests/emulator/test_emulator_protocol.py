@@ -1,5 +1,6 @@
 """How the emulator speaks: routing, errors, browsers, and that it checks by the services' own models."""
 
+import base64
 import json
 from http.client import HTTPConnection
 from typing import Any
@@ -72,7 +73,7 @@ def test_what_is_not_served_is_said_plainly(emulator: Emulator) -> None:
     assert (status, body["__type"]) == (404, "UnknownOperationException")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"'])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"', b'{"a": NaN}', b'{"a": "\\ud800"}'])
 def test_a_body_that_is_no_json_object_is_a_serialization_exception(emulator: Emulator, body: bytes) -> None:
     """400, as rest-json has it, not a failure."""
     status, _, found = ask(emulator, "POST", "/properties", body, authorization=signed_for("iotsitewise"))
@@ -106,6 +107,30 @@ def test_requests_that_no_sdk_would_send_are_refused_in_the_services_words(
     status, headers, found = ask(emulator, "POST", "/properties", body, authorization=signed_for("iotsitewise"))
     assert (status, headers["x-amzn-errortype"]) == (400, "InvalidRequestException")
     assert said in found["message"]
+
+
+FOREIGN = ({"entry": "z"}, {"after": 5}, {"after": ["a", 0]}, {"after": [2**64, 0]}, {"failed": [1]}, {"entry": None})
+
+
+@pytest.mark.parametrize("token", FOREIGN)
+def test_tokens_that_somebody_made_up_are_refused(emulator: Emulator, token: dict[str, object]) -> None:
+    """Also those that look like ours: 400, not a failure."""
+    entry = {"entryId": "a", "propertyAlias": "/a"}
+    body = {"entries": [entry], "nextToken": base64.b64encode(json.dumps(token).encode()).decode()}
+    ask_for = ("/properties/batch/history", body)
+    status, _, found = ask(emulator, "POST", *ask_for, authorization=signed_for("iotsitewise"))
+    assert (status, found["__type"]) == (400, "InvalidRequestException")
+
+
+@pytest.mark.parametrize(("end", "status"), [("9999-12-31T00:00:00Z", 200), ("9" * 30, 200), ("nan", 400), ("x", 400)])
+def test_times_that_no_store_holds_are_times_all_the_same(emulator: Emulator, end: str, status: int) -> None:
+    """A range may end after the last nanosecond that a database can hold; what is no time is refused."""
+    value = {"value": {"doubleValue": 1.0}, "timestamp": {"timeInSeconds": NOW_S}}
+    entry = {"entryId": "a", "propertyAlias": "/a", "propertyValues": [value]}
+    signed = {"authorization": signed_for("iotsitewise")}
+    ask(emulator, "POST", "/properties", {"entries": [entry]}, **signed)
+    found, _, body = ask(emulator, "GET", f"/properties/history?propertyAlias=/a&endDate={end}", **signed)
+    assert (found, len(body.get("assetPropertyValueHistory", []))) == (status, 1 if status == 200 else 0)
 
 
 def test_any_host_and_an_unknown_member_are_taken(emulator: Emulator) -> None:

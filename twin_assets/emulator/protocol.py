@@ -4,6 +4,7 @@ Belongs here: reading and checking requests, checking and writing answers. What 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,12 +169,17 @@ def _json_object(body: bytes) -> Document:
     if not body.strip():
         return {}
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()  # halves of characters, which no store holds
     except ValueError as error:
         raise ServiceError("SerializationException", f"the body is no JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise ServiceError("SerializationException", "the body is JSON, but no object")
     return parsed
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _located(shape: StructureShape, call: Call, request: HttpRequest) -> Document:
@@ -222,8 +228,12 @@ def _from_text(shape: Shape, text: str) -> object:
 def _seconds(text: str) -> float:
     """Seconds since 1970-01-01 UTC of a time as ISO 8601 has it."""
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         time = datetime.fromisoformat(text)
+    else:
+        if math.isfinite(seconds):
+            return seconds
+        raise ValueError(f"{text} is no time")
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
     return (time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()

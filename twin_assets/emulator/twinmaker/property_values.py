@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twin_assets.emulator.context import Context, Handlers, Transaction
-from twin_assets.emulator.documents import make_token, read_tokens
+from twin_assets.emulator.documents import foreign_token, make_token, read_tokens
 from twin_assets.emulator.errors import ServiceError
 from twin_assets.emulator.protocol import Document
-from twin_assets.emulator.series import Stretch, TimeSeries, key_of, read
-from twin_assets.emulator.sitewise.reading import LAST_NS
+from twin_assets.emulator.series import LAST_NS, Stretch, TimeSeries, key_of, read
+from twin_assets.emulator.sitewise.reading import key_in
 from twin_assets.emulator.twinmaker.components import Bound, bound, static_properties
 from twin_assets.emulator.twinmaker.entities import ENTITY
 from twin_assets.emulator.twinmaker.resources import find, invalid
@@ -65,8 +65,10 @@ def get_history(context: Context, request: Document) -> Document:
         entity = _entity(tx, request)
         start, end = _range(context, request)
         descending = request.get("orderByTime") == "DESCENDING"
-        after = tuple(token["after"]) if token.get("after") else None
-        for number in range(int(token.get("property", 0)), len(selected)):
+        after, first = key_in(token), token.get("property", 0)
+        if not isinstance(first, int):
+            raise foreign_token()
+        for number in range(first, len(selected)):
             key = selected[number]
             place = bound(context, tx, entity, request["componentName"], key)
             if place is None:
