@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "A recording sent live into the historian, as an edge gateway would.",
     "run": "Materialize the windows of a range (default: what is new) through Dagster.",
     "export": "A table as CSV or Parquet.",
+    "emulator": "A local AWS IoT SiteWise and IoT TwinMaker over HTTP, for tests and demonstrations.",
 }
 
 

@@ -53,7 +53,7 @@ def merge(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int) -
     """
     for first in range(0, len(taken), CHUNK_ROWS):
         stage(connection, _rows(connection, taken.iloc[first : first + CHUNK_ROWS]))
-        _keep_staged(connection, seq)
+        keep_staged(connection, seq)
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ def replace(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int,
     goes = and_(stretch.holds, ~exists().where(_same_sample()))
     connection.execute(_mark_withdrawn(seq, stretch, goes))
     withdrawn = connection.execute(delete(samples).where(goes)).rowcount
-    _keep_staged(connection, seq)
+    keep_staged(connection, seq)
     return withdrawn
 
 
-def _keep_staged(connection: Connection, seq: int) -> None:
+def keep_staged(connection: Connection, seq: int) -> None:
     """Store what is staged, and mark what is new or differs as arrived."""
     connection.execute(_drop_unchanged())
     connection.execute(_add_arrivals(_upsert(connection, arrival), seq))
@@ -128,7 +128,7 @@ def _mark_withdrawn(seq: int, stretch: Stretch, goes: ColumnElement[bool]) -> Up
 def _rows(connection: Connection, chunk: pd.DataFrame) -> pd.DataFrame:
     """Samples as rows of ``staged``, one for each sample, in the order of its key."""
     named = chunk.groupby(["unit", "property"], sort=False, observed=True)
-    ids = np.array(_series_ids(connection, [(str(unit), str(name)) for (unit, name), _ in named]), dtype=np.int64)
+    ids = np.array(series_ids(connection, [(str(unit), str(name)) for (unit, name), _ in named]), dtype=np.int64)
     time_ns = chunk["time"].astype("int64").to_numpy()
     columns = {
         "series_id": ids[named.ngroup().to_numpy()],
@@ -141,7 +141,7 @@ def _rows(connection: Connection, chunk: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).drop_duplicates(key, keep="last").sort_values(key)
 
 
-def _series_ids(connection: Connection, pairs: list[tuple[str, str]]) -> list[int]:
+def series_ids(connection: Connection, pairs: list[tuple[str, str]]) -> list[int]:
     """The numbers of series (unit, property), allotted where they are new; nobody else writes meanwhile."""
     known = _known_series(connection, pairs)
     new = [pair for pair in pairs if pair not in known]

@@ -54,7 +54,7 @@ class SqlHistorian:
             HistorianError: if it cannot be opened, is no historian, or was written by a newer version.
         """
         self._clock = clock
-        self._database = _database_of(url, busy_timeout_s)
+        self._database = database_of(url, busy_timeout_s)
         try:
             self._prepare()
         except BaseException:
@@ -121,7 +121,7 @@ class SqlHistorian:
         """
         written, rejected = 0, [empty_samples().assign(reason=pd.Series(dtype="str"))]
         with self._transaction(write=True) as connection:
-            seq = _next_seq(connection)
+            seq = next_seq(connection)
             for chunk in chunks:
                 sifted = sift(chunk, self._clock())
                 merge(connection, self._database.stage, sifted.taken, seq)
@@ -145,7 +145,7 @@ class SqlHistorian:
         if len(sifted.rejected) or (sifted.taken.empty and not self._holds(stretch)):
             return WriteReport(0, sifted.rejected)
         with self._transaction(write=True) as connection:
-            withdrawn = replace(connection, self._database.stage, sifted.taken, _next_seq(connection), stretch)
+            withdrawn = replace(connection, self._database.stage, sifted.taken, next_seq(connection), stretch)
         return WriteReport(len(sifted.taken), sifted.rejected, withdrawn)
 
     def arrivals(self, units: tuple[str, ...], properties: tuple[str, ...], since: int = 0) -> Arrivals:
@@ -209,14 +209,14 @@ class SqlHistorian:
             )
 
 
-def _next_seq(connection: Connection) -> int:
+def next_seq(connection: Connection) -> int:
     """The position of this write; other writers wait at this row until the transaction ends."""
     table = schema.historian
     connection.execute(update(table).values(last_seq=table.c.last_seq + 1))
     return int(connection.execute(select(table.c.last_seq)).scalar_one())
 
 
-def _database_of(url: str | URL, busy_timeout_s: float) -> Database:
+def database_of(url: str | URL, busy_timeout_s: float) -> Database:
     """The database that a URL names."""
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite":
