@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "Validate twin.yaml and FMU, run the model once, say what was found.",
     "ingest": "Recorded telemetry (CSV or Parquet) into the historian.",
     "run": "Materialize the windows of a range (default: what is new) through Dagster.",
+    "provision": "Make what IoT SiteWise needs for a twin: asset model and assets.",
     "export": "A table as CSV or Parquet.",
 }
 
@@ -63,7 +64,7 @@ class LazyCommands(click.Group):
 @click.option(
     "--historian",
     metavar="URL",
-    help=f"Database of the samples (default SQLite in the home, or ${HISTORIAN_VARIABLE}).",
+    help=f"Database of the samples, or sitewise://REGION (default SQLite in the home, or ${HISTORIAN_VARIABLE}).",
 )
 @click.option(
     "--store",
