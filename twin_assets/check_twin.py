@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twin_assets.check_historian import historian_findings
 from twin_assets.errors import TwinError
 from twin_assets.estimation import Coefficients
 from twin_assets.estimation.combinations import Combination, Confusion
@@ -129,7 +130,9 @@ def _described_and_run(name: str, twins_path: Path, home: Home | None) -> Report
         description = described(twin)
     except SpecError as error:
         return Report(name, (*clashing, *error.findings), possible, twin=twin)
-    conditions, unread = operating_points(twin.spec, description, home)
+    lacking = historian_findings(twin.spec, home)
+    clashing = (*clashing, *lacking)
+    conditions, unread = operating_points(twin.spec, description, None if lacking else home)
     try:
         evidence = gather(twin, description, conditions)
     except TwinError as error:

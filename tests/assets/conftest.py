@@ -16,7 +16,7 @@ import pytest
 
 from twin_assets.automation import job_name, range_tags
 from twin_assets.definitions import build_definitions
-from twin_assets.historian import SqlHistorian, open_historian
+from twin_assets.historian import Historian, open_historian
 from twin_assets.home import Home
 from twin_assets.model import EvaluationError, Floats
 from twin_assets.simulation import fmu_sha256
@@ -119,7 +119,7 @@ class Line:
 
         return opened()
 
-    def historian(self) -> SqlHistorian:
+    def historian(self) -> Historian:
         """The home's historian."""
         return open_historian(self.home, clock=lambda: self.now)
 

@@ -15,10 +15,10 @@ PROPERTIES = ("Roller1_w",)
 def test_arrivals_say_which_hours_hold_something_new(historian: Historian, samples: Samples) -> None:
     """One bucket for each hour of sample time, half-open, with its newest position and its count."""
     historian.write(
-        samples("2026-01-01T00:00", "2026-01-01T00:59:59.999999999", "2026-01-01T01:00", "1969-12-31T23:30")
+        samples("2026-01-01T00:00", "2026-01-01T00:59:59.999999999", "2026-01-01T01:00", "1979-12-31T23:30")
     )
     arrivals = historian.arrivals(UNITS, PROPERTIES)
-    starts = [pd.Timestamp(time) for time in ("1969-12-31T23:00Z", "2026-01-01T00:00Z", "2026-01-01T01:00Z")]
+    starts = [pd.Timestamp(time) for time in ("1979-12-31T23:00Z", "2026-01-01T00:00Z", "2026-01-01T01:00Z")]
     assert arrivals.buckets["start"].tolist() == starts
     assert arrivals.buckets["end"].tolist() == [start + pd.Timedelta(hours=1) for start in starts]
     assert arrivals.buckets["samples"].tolist() == [1, 2, 1]

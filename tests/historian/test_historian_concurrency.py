@@ -1,4 +1,4 @@
-"""What every historian promises to several at once: nothing half done, nothing lost, no cursor ahead of a read."""
+"""What every historian promises to several at once: nothing lost, no cursor ahead of a read; SQL: nothing half done."""
 
 import multiprocessing
 import threading
@@ -6,25 +6,28 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from twin_assets.historian import Historian, SqlHistorian
+from twin_assets.historian import Historian
 
 Samples = Callable[..., pd.DataFrame]
 Everything = Callable[[Historian], pd.DataFrame]
-Opener = Callable[[], SqlHistorian]
+Opener = Callable[[], Historian]
 
-NOW = pd.Timestamp("2026-02-01T00:00:00Z")
+NOW = pd.Timestamp("2026-01-06T00:00:00Z")
 UNITS = ("line_1",)
 PROPERTIES = ("Roller1_w",)
 LONG_AGO = pd.Timestamp("1700-01-01", tz="UTC")
 DAY = (pd.Timestamp("2026-01-01T00:00Z"), pd.Timestamp("2026-01-02T00:00Z"))
 
 
-def test_a_reader_sees_the_old_or_the_new(opener: Opener, samples: Samples) -> None:
-    """While one set of samples takes the place of another again and again, no reader finds none, both, or a part."""
+def test_a_reader_sees_the_old_or_the_new(sql_opener: Opener, samples: Samples) -> None:
+    """While one set of samples takes the place of another again and again, no reader finds none, both, or a part.
+
+    Where there are transactions.
+    """
     sets = [
         samples(*(f"2026-01-01T{hour:02}:{minute:02}" for hour in range(24)), value=float(minute)) for minute in (0, 30)
     ]
-    historian, reader = (opener() for _ in range(2))
+    historian, reader = (sql_opener() for _ in range(2))
     historian.write(sets[0])
     over = threading.Event()
 
@@ -62,7 +65,7 @@ def write_in_a_process(opener: Opener, property_name: str, start: "multiprocessi
 def test_processes_write_and_read_at_once(opener: Opener, everything: Everything) -> None:
     """Three processes open a new historian and write together while a fourth reads: nothing is lost, none fails.
 
-    Positions are handed out once, and a cursor never runs ahead of what can be read.
+    A cursor never runs ahead of what can be read.
     """
     spawn = multiprocessing.get_context("spawn")
     start = spawn.Barrier(3)
@@ -82,4 +85,11 @@ def test_processes_write_and_read_at_once(opener: Opener, everything: Everything
     assert len(everything(historian)) == 4 * 10
     buckets = historian.arrivals(UNITS, ("p0", "p1", "p2", "shared")).buckets
     assert buckets["samples"].tolist() == [4] * 10
-    assert historian.arrivals(UNITS, ("p0",)).buckets["cursor"].is_unique
+
+
+def test_each_write_has_a_position_of_its_own(sql_opener: Opener, samples: Samples) -> None:
+    """Where the store itself hands them out; a store that is looked at now and then sees several writes at once."""
+    with sql_opener() as historian:
+        for hour in range(3):
+            historian.write(samples(f"2026-01-01T0{hour}:00"))
+        assert historian.arrivals(UNITS, PROPERTIES).buckets["cursor"].is_unique

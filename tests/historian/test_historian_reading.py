@@ -10,7 +10,7 @@ from twin_assets.historian import SAMPLE_COLUMNS, Historian
 Samples = Callable[..., pd.DataFrame]
 Everything = Callable[[Historian], pd.DataFrame]
 
-NOW = pd.Timestamp("2026-02-01T00:00:00Z")
+NOW = pd.Timestamp("2026-01-06T00:00:00Z")
 UNITS = ("line_1",)
 PROPERTIES = ("Roller1_w",)
 LONG_AGO = pd.Timestamp("1700-01-01", tz="UTC")
@@ -43,10 +43,19 @@ def test_an_empty_historian_answers(historian: Historian, everything: Everything
 
 
 def test_nanoseconds_are_kept(historian: Historian, samples: Samples, everything: Everything) -> None:
-    """Times one nanosecond apart stay apart, also before 1970."""
-    times = ["2026-01-01T00:00:00.123456788", "2026-01-01T00:00:00.123456789", "1960-01-01T00:00:00.000000001"]
+    """Times one nanosecond apart stay apart."""
+    times = ["2026-01-01T00:00:00.123456788", "2026-01-01T00:00:00.123456789", "1970-01-01T00:00:01.000000001"]
     historian.write(samples(*times))
     assert everything(historian)["time"].tolist() == sorted(pd.Timestamp(time, tz="UTC") for time in times)
+
+
+def test_times_before_1970_are_times(sql_historian: Historian, samples: Samples, everything: Everything) -> None:
+    """In SQL; IoT SiteWise has none, and says so (test_sitewise_historian)."""
+    times = ["1960-01-01T00:00:00.000000001", "1969-12-31T23:30"]
+    sql_historian.write(samples(*times))
+    assert everything(sql_historian)["time"].tolist() == [pd.Timestamp(time, tz="UTC") for time in times]
+    buckets = sql_historian.arrivals(UNITS, PROPERTIES).buckets
+    assert buckets["start"].tolist() == [pd.Timestamp("1960-01-01T00:00Z"), pd.Timestamp("1969-12-31T23:00Z")]
 
 
 def test_times_of_other_zones_and_resolutions_are_the_same_instant(

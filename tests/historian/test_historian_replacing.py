@@ -92,15 +92,24 @@ def test_replacing_by_the_same_is_no_arrival(historian: Historian, samples: Samp
 
 
 def test_a_withdrawal_arrives_in_its_hour(historian: Historian, samples: Samples) -> None:
-    """Who follows the cursor learns of it, also before 1970; the hours that were left alone do not show."""
-    historian.write(samples("1969-12-31T23:30", "1969-12-31T22:30", "2026-01-01T00:30", "2026-01-01T05:00"))
+    """Who follows the cursor learns of it; the hours that were left alone do not show."""
+    historian.write(samples("2025-12-31T23:30", "2025-12-31T22:30", "2026-01-01T00:30", "2026-01-01T05:00"))
     cursor = historian.arrivals(UNITS, PROPERTIES).cursor
-    start, end = pd.Timestamp("1969-12-31T23:00Z"), pd.Timestamp("2026-01-01T05:00Z")
+    start, end = pd.Timestamp("2025-12-31T23:00Z"), pd.Timestamp("2026-01-01T05:00Z")
     historian.replace(UNITS, PROPERTIES, start, end, samples("2026-01-01T00:30"))
     arrivals = historian.arrivals(UNITS, PROPERTIES, since=cursor)
     assert arrivals.buckets["start"].tolist() == [start]
     assert arrivals.buckets["samples"].tolist() == [1]
     assert arrivals.cursor > cursor
+
+
+def test_a_withdrawal_before_1970_arrives_in_its_hour(sql_historian: Historian, samples: Samples) -> None:
+    """In SQL, whose division would round such hours upwards."""
+    sql_historian.write(samples("1969-12-31T23:30", "1969-12-31T22:30"))
+    cursor = sql_historian.arrivals(UNITS, PROPERTIES).cursor
+    start, end = pd.Timestamp("1969-12-31T23:00Z"), pd.Timestamp("1970-01-01T00:00Z")
+    assert sql_historian.replace(UNITS, PROPERTIES, start, end, samples()).withdrawn == 1
+    assert sql_historian.arrivals(UNITS, PROPERTIES, since=cursor).buckets["start"].tolist() == [start]
 
 
 def test_nothing_in_the_place_of_nothing_is_nothing(historian: Historian, samples: Samples) -> None:

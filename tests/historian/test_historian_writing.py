@@ -10,7 +10,7 @@ from twin_assets.historian import QUALITIES, SAMPLE_COLUMNS, Historian
 Samples = Callable[..., pd.DataFrame]
 Everything = Callable[[Historian], pd.DataFrame]
 
-NOW = pd.Timestamp("2026-02-01T00:00:00Z")
+NOW = pd.Timestamp("2026-01-06T00:00:00Z")
 UNITS = ("line_1",)
 PROPERTIES = ("Roller1_w",)
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "ingest": "Recorded telemetry (CSV or Parquet) into the historian.",
     "replay": "A recording sent live into the historian, as an edge gateway would.",
     "run": "Materialize the windows of a range (default: what is new) through Dagster.",
+    "provision": "Make what IoT SiteWise needs for a twin: asset model and assets.",
     "export": "A table as CSV or Parquet.",
     "emulator": "A local AWS IoT SiteWise and IoT TwinMaker over HTTP, for tests and demonstrations.",
 }
@@ -65,7 +66,7 @@ class LazyCommands(click.Group):
 @click.option(
     "--historian",
     metavar="URL",
-    help=f"Database of the samples (default SQLite in the home, or ${HISTORIAN_VARIABLE}).",
+    help=f"Database of the samples, or sitewise://REGION (default SQLite in the home, or ${HISTORIAN_VARIABLE}).",
 )
 @click.option(
     "--store",

@@ -20,7 +20,7 @@ from twin_assets.demo.randomness import streams
 from twin_assets.demo.script import Script, Wish, agree, demo_folder
 from twin_assets.demo.summary import Assessment, Tables, assess
 from twin_assets.errors import TwinError
-from twin_assets.historian import SqlHistorian, open_historian
+from twin_assets.historian import Historian, open_historian
 from twin_assets.home import Home
 from twin_assets.progress import Progress
 from twin_assets.resources import wall_clock
@@ -180,7 +180,7 @@ def _record(twin: Twin, unit: str, script: Script) -> tuple[Plant, Recording]:
     return plant, record(twin.spec, unit, plant, sensors_rng)
 
 
-def _calibrate(twin: Twin, home: Home, historian: SqlHistorian, say: Say, bars: Bars) -> Pass:
+def _calibrate(twin: Twin, home: Home, historian: Historian, say: Say, bars: Bars) -> Pass:
     """Materialize what is new, as ``twin run`` does."""
     began = time.perf_counter()
     grid, fmu = WindowGrid.of(twin.spec), fmu_sha256(twin.fmu_path)
@@ -212,7 +212,7 @@ def _publication(twin: Twin, store: Store, window: Window) -> Publication:
     )
 
 
-def _refuse_other_data(twin: Twin, unit: str, home: Home, historian: SqlHistorian) -> None:
+def _refuse_other_data(twin: Twin, unit: str, home: Home, historian: Historian) -> None:
     if Script.read(demo_folder(home)) is None and not historian.latest((unit,), channel_properties(twin.spec)).empty:
         raise TwinError(
             f"{historian.name}: the historian holds other data of unit '{unit}', which a demonstration would mix with"
@@ -220,7 +220,7 @@ def _refuse_other_data(twin: Twin, unit: str, home: Home, historian: SqlHistoria
         )
 
 
-def _write(historian: SqlHistorian, samples: pd.DataFrame) -> None:
+def _write(historian: Historian, samples: pd.DataFrame) -> None:
     report = historian.write(samples)
     if len(report.rejected):
         first = report.rejected.iloc[0]

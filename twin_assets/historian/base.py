@@ -7,8 +7,9 @@ Belongs here: what every implementation promises, and the values that travel. On
 implementations to it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, Self, get_args
 
 import pandas as pd
 
@@ -50,7 +51,7 @@ class Arrivals:
             ``start``, ``end`` (datetime64[ns, UTC], the hour, half-open),
             ``cursor`` (int64, the newest position in it),
             ``samples`` (int64, how many samples the hour has received in all, corrections counted again, withdrawn
-            ones not taken off).
+            ones not taken off; of IoT SiteWise, which counts nothing, the most that the hour was seen to hold).
     """
 
     cursor: int
@@ -60,8 +61,25 @@ class Arrivals:
 class Historian(Protocol):
     """A time-series store of (unit, property, time, value, quality).
 
-    Every method raises HistorianError where the store cannot be used.
+    A context manager; call ``close`` otherwise. Every method raises HistorianError where the store cannot be used.
+
+    What is said below of a write at once (all or nothing, for readers and after a crash) the SQL historians promise.
+    IoT SiteWise has no transactions: a reader, or a crash, may find a part of a write there, and the same call again
+    completes it.
     """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people; without a password."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
+        ...
 
     def units(self) -> tuple[str, ...]:
         """Units that hold any sample, sorted."""
@@ -85,7 +103,7 @@ class Historian(Protocol):
         ...
 
     def write(self, samples: pd.DataFrame) -> WriteReport:
-        """Store samples, all that can be taken at once or (on an error) none.
+        """Store samples, all that can be taken at once or (on an error) none; see the class for IoT SiteWise.
 
         The same (unit, property, time, quality) is overwritten, so writing twice is writing once; the same time with
         another quality coexists. Where one call holds a sample twice, the last one counts. Rows that cannot be taken
@@ -93,6 +111,14 @@ class Historian(Protocol):
 
         Raises:
             TypeError: if a column is missing, or ``time`` holds no times with a time zone.
+        """
+        ...
+
+    def write_all(self, chunks: Iterable[pd.DataFrame]) -> WriteReport:
+        """Write several frames as one.
+
+        Args:
+            chunks: frames as ``write`` takes them, drawn one after the other, so that a generator can show progress.
         """
         ...
 
@@ -106,10 +132,10 @@ class Historian(Protocol):
     ) -> WriteReport:
         """Withdraw what units and properties hold in ``start <= time < end``, and store samples in its place.
 
-        One step for every reader, and for a crash: both or neither. Where any sample is rejected, for the reasons of
-        ``write``, nothing is changed. Samples that are there already stay, and are no arrival. What is withdrawn is
-        one, in its hour. Without samples the range is only withdrawn; where there is nothing to withdraw either,
-        nothing is written.
+        One step for every reader, and for a crash: both or neither (see the class for IoT SiteWise). Where any sample
+        is rejected, for the reasons of ``write``, nothing is changed. Samples that are there already stay, and are no
+        arrival. What is withdrawn is one, in its hour. Without samples the range is only withdrawn; where there is
+        nothing to withdraw either, nothing is written.
 
         No read finds what was withdrawn: not ``read`` and ``latest``, nor ``units`` and ``properties`` when it was the
         last sample. What becomes of it is the store's own: an SQL historian deletes the rows; one that cannot delete

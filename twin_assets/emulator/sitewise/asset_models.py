@@ -1,4 +1,4 @@
-"""Asset models: CreateAssetModel, DescribeAssetModel, ListAssetModels, ListAssetModelProperties, DeleteAssetModel.
+"""Asset models: create, update, describe, list them and their properties, delete.
 
 Transforms and metrics are kept and described, and never computed. Composite models are refused.
 """
@@ -46,6 +46,29 @@ def _made(context: Context, tx: Transaction, request: Document) -> Document:
         model_of(tx, hierarchy["childAssetModelId"])
     tx.add(MODEL, model["id"], model, token=request.get("clientToken"))
     return model
+
+
+def update(context: Context, request: Document) -> Document:
+    """UpdateAssetModel: what is not named is taken away; type and data type of what stays cannot change."""
+    if request.get("assetModelCompositeModels"):
+        raise invalid("The emulator serves no composite models")
+    with context.transaction(write=True) as tx:
+        model = model_of(tx, request["assetModelId"])
+        properties = _properties(request.get("assetModelProperties", []))
+        before = {each["id"]: each for each in model["properties"]}
+        for each in properties:
+            old = before.get(each["id"], each)
+            if old["dataType"] != each["dataType"] or old["type"].keys() != each["type"].keys():
+                raise invalid(f"Property {each['name']}: type and data type of a property cannot be changed")
+        changed = {
+            "name": request["assetModelName"],
+            "description": request.get("assetModelDescription"),
+            "properties": properties,
+            "hierarchies": [{"id": new_id(), **each} for each in request.get("assetModelHierarchies", [])],
+            "updated": context.now_s,
+        }
+        tx.change(MODEL, model["id"], {**model, **changed})
+    return {"assetModelStatus": {"state": "UPDATING"}}
 
 
 def _properties(definitions: list[Document]) -> list[Document]:
@@ -170,6 +193,7 @@ def _created(context: Context, model: Document) -> Document:
 
 HANDLERS: Handlers = {
     "CreateAssetModel": create,
+    "UpdateAssetModel": update,
     "DescribeAssetModel": describe,
     "ListAssetModels": list_models,
     "ListAssetModelProperties": list_properties,

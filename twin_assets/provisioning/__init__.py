@@ -1,0 +1,1 @@
+"""What has to exist around a twin: made from its description, as often as one likes."""
