@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin_assets.estimation import Coefficients, Gaussian, coefficient_marginals
@@ -105,6 +105,7 @@ def test_covariance_stays_positive_definite(depth: float, width: float, correlat
     assert (np.diag(after.cov) >= growth * (1.0 - 1e-9)).all()
 
 
+@settings(deadline=None)
 @given(depth=st.floats(-6, 3), width=st.floats(0.05, 3), growth=st.floats(0.01, 30))
 def test_no_state_stays_deeper_than_the_walk_lets_be_true(depth: float, width: float, growth: float) -> None:
     """The coefficient of the new mean is the law's 5 % quantile where it was less, else what it was: nothing between.
