@@ -44,7 +44,7 @@ from twin_assets.stages.ukf_rows import Row, after_failures, believed, record, r
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
 
-ALGORITHM = "6"
+ALGORITHM = "7"
 """To be raised when the filter computes something else from the same arguments: everything is then replayed."""
 
 FOLLOWED = "2"
