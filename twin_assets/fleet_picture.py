@@ -71,6 +71,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, title: str) -> None:
         axis.plot(rows["estimate"].to_numpy()[part], places[part], "o", color=color, ms=3.5)
     axis.set_title(title, fontsize=8, loc="left", color=INK)
     axis.tick_params(labelsize=7)
+    axis.tick_params(axis="y", length=0)
     axis.grid(visible=True, axis="x", color="#E5E5E5", lw=0.6)
     axis.set_axisbelow(True)
     for side in ("top", "right", "left"):

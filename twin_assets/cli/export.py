@@ -129,7 +129,7 @@ def read_table(
 
 
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Tables of shards as that of a twin that is not divided, but for the order of units: by name within a day."""
+    """Tables of shards as one, by time and unit."""
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     if not filled:
         return pd.DataFrame()

@@ -29,7 +29,7 @@ _MOST_BROKEN = 0.25
 _LEAST_TOLD = 0.5
 _MOST_STEPS = 200
 _SMALL = 1e-12
-_BISECTIONS = 60
+_FAR, _BISECTIONS = 10.0, 80
 _OUTSIDE = 0.05
 _GROUPS = 50
 
@@ -179,13 +179,13 @@ class Prediction:
         return np.asarray(np.tensordot(self.weight, outside, axes=1))
 
     def half_width(self) -> Floats:
-        """(..., n) half the width of the 95 % interval around the center."""
-        low = np.zeros(self.spread.units.shape)
-        high = 1e3 * np.sqrt(self.var.max(axis=0))
+        """(..., n) half the width of the 95 % interval around the center; inf where nobody counts."""
+        low, high = np.zeros(self.spread.units.shape), _FAR * np.sqrt(self.var.max(axis=0))
+        known = np.isfinite(high)
         for _ in range(_BISECTIONS):
-            middle = np.sqrt(low * high) if low.all() else 0.5 * (low + high)
+            middle = np.where(known, 0.5 * (low + high), 1.0)
             inside = self.beyond(self.center + middle, np.zeros_like(middle)) < _OUTSIDE
-            low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+            low, high = np.where(inside, low, middle), np.where(inside & known, middle, high)
         return np.asarray(high, dtype=np.float64)
 
 
@@ -220,8 +220,7 @@ def predictive(found: Prediction, own: Gaussian) -> Gaussian:
     """
     known = found.spread.known
     widest = np.maximum(own.std, np.sqrt(found.spread.var))
-    with np.errstate(invalid="ignore"):  # infinite where nobody counts
-        std = np.where(known, np.minimum(found.half_width() / _Z_975, widest), own.std)
+    std = np.where(known, np.minimum(found.half_width() / _Z_975, widest), own.std)
     return Gaussian(np.where(known, found.center, own.mean), np.diag(std**2))
 
 
@@ -231,7 +230,7 @@ class Scores:
 
     Attributes:
         mean: (k, n) what the others predict; NaN, as the following, where too few of them tell.
-        std: (k, n) its standard deviation.
+        std: (k, n) that of a normal distribution with the same 95 % interval.
         score: (k, n) the unit's deviation over both its and their standard deviation; NaN where it does not tell.
         probability: (k, n) of one as large in a unit like the others, two-sided; 1 where nothing can be said.
     """
@@ -265,7 +264,7 @@ def scores(members: Members, reference: NDArray[np.bool_]) -> Scores:
         one = Members(members.mean[:, [j]], members.var[:, [j]], members.told[:, [j]])
         leaving_out = (reference & (groups != np.arange(groups.max() + 1)[:, np.newaxis]))[..., np.newaxis]
         others = predict_another(one, leaving_out)
-        mean, std = others.spread.mean[groups, 0], np.sqrt(others.spread.var[groups, 0])
+        mean, std = others.center[groups, 0], others.half_width()[groups, 0] / _Z_975
         known = others.spread.known[groups, 0]
         said = known & one.told[:, 0]
         found.mean[known, j], found.std[known, j] = mean[known], std[known]
