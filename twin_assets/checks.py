@@ -35,7 +35,7 @@ from twin_assets.stages.answers import model_answers
 from twin_assets.stages.diagnosis import diagnosis
 from twin_assets.stages.predictions import failed_predictions
 from twin_assets.stages.publish import refuse_window
-from twin_assets.stages.states import previous_state, states_of
+from twin_assets.stages.states import start_states
 from twin_assets.stages.verdicts import (
     Verdict,
     finite,
@@ -90,7 +90,7 @@ def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> li
         innovation_consistency(spec, ukf_state),
         measured_enough(spec, ukf_state),
         off_bounds(spec, coefficients),
-        identifiability(spec, ukf_state, states_of(previous_state(store, spec, window))),
+        identifiability(spec, ukf_state, start_states(store, spec, window)),
         freshness(spec, window, observations, now),
         finite(coefficients, virtual_sensors),
         model_answers(spec, ukf_state, failed_predictions(store.metadata(spec.name, VIRTUAL_SENSORS, window.key))),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from twin_assets.cli.arguments import UTC_TIME, ordered_range
 from twin_assets.cli.bars import stage_bars
+from twin_assets.cli.run_shards import run_divided
 from twin_assets.errors import TwinError
 from twin_assets.historian import Historian, open_historian
 from twin_assets.home import Home, home_from, twins_path_from
@@ -41,6 +42,9 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
     home = home_from(os.environ)
     twin = load_undisputed(name, twins_path_from(os.environ))
     home.prepare()
+    if twin.spec.shards > 1:
+        run_divided(home, twin, _divided_range(home, twin, start, end), start, as_machine=as_machine, quiet=quiet)
+        return
     windows = choose(home, twin, start, end)
     if not windows:
         click.echo(
@@ -55,6 +59,19 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
         click.echo(f"Twin '{twin.spec.name}': {_told(summary)}; in Dagster this is run {summary.run_id}.")
     if summary.refused:
         raise TwinError(_refusal(twin.spec, summary))
+
+
+def _divided_range(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
+    """The windows of a range, for shards that choose what is new in it; empty without a range."""
+    if start is not None or end is None:
+        # Also where there is none: it refuses a twin of which nothing was measured.
+        windows = choose(home, twin, start, end)
+        return windows if start is not None else []
+    grid = WindowGrid.of(twin.spec)
+    windows = grid.between(grid.first.start, min(end, grid.containing(wall_clock()).end))
+    if not windows:
+        raise TwinError(_no_window(twin.spec, grid))
+    return windows
 
 
 def choose(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:

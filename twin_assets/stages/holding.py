@@ -30,11 +30,10 @@ from twin_assets.stages.states import (
     STATE_DIGEST,
     UnitState,
     previous_key,
-    previous_state,
     start_state,
+    start_states,
     state_of_row,
     state_space,
-    states_of,
 )
 from twin_assets.stages.tables import Table
 from twin_assets.store import Store
@@ -71,7 +70,7 @@ def held_table(store: Store, spec: TwinSpec, window: Window, ukf_state: pd.DataF
     estimates = coefficients_table(spec, ukf_state)
     if not spec.publish.hold:
         return Table(estimates, {})
-    before, key = states_of(previous_state(store, spec, window)), previous_key(store, spec, window)
+    before, key = start_states(store, spec, window), previous_key(store, spec, window)
     previous = None if key is None else store.metadata(spec.name, CALIBRATED_COEFFICIENTS, key)
     return with_held(spec, estimates, ukf_state, before, previous)
 

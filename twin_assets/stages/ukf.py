@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Step, filter_step
+from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Gaussian, Step, filter_step
 from twin_assets.estimation.diagnosis import Watch, changed, watched
 from twin_assets.model import Floats, PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
@@ -135,6 +135,7 @@ def assimilate(
     fmu_sha256: str,
     existing: Table | None = None,
     previous: Mapping[str, str] | None = None,
+    fleet: Callable[[], Gaussian | None] = lambda: None,
     progress: Progress = no_progress,
 ) -> UkfResult:
     """Filter the observations of one window; rows that an existing table already holds are kept as they are.
@@ -148,6 +149,7 @@ def assimilate(
         existing: this window's table as it was materialized before.
         previous: metadata of the ukf_state table that the window starts from (``states.previous_state``); without it,
             and for units that it does not know, the filter starts from the prior.
+        fleet: asked for that prior if there are such units; None is twin.yaml's own.
         progress: called after every step.
 
     Returns:
@@ -168,7 +170,9 @@ def assimilate(
     engine = _Engine(spec, model, coefficients_of(spec), settings_of(spec), watch_of(spec), about, how_it_runs(spec))
     before = states_of(previous)
     names = [str(unit) for unit in observations["unit"].unique()]
-    starts = before | {unit: start_state(unit, before, engine.coefficients) for unit in names}
+    new = any(unit not in before for unit in names)
+    newcomers = fleet() if new else None
+    starts = before | {unit: start_state(unit, before, engine.coefficients, newcomers) for unit in names}
     plans = [_plan(engine, unit, starts[unit], observations, existing) for unit in names]
     total = sum(len(plan.rows) - len(plan.kept) for plan in plans)
     counted = _counted(progress, total)
@@ -271,7 +275,7 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
     if len(plan.rows) % BLOCK == 0:
         state = _afresh(state, walk)
     recent, ranges = walk.recent if walk else None, _calibrated(engine.spec, plan, records)
-    return _Run(records, UnitState(state, running.hex(), plan.start.space, recent, ranges))
+    return _Run(records, UnitState(state, running.hex(), plan.start.space, recent, ranges, plan.start.origin))
 
 
 def _calibrated(spec: TwinSpec, plan: _Plan, records: list[dict[str, object]]) -> Calibrated:
