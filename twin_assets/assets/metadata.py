@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.plots import png
+from twin_assets.stages.units import Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,6 +76,15 @@ def newest_values(frame: pd.DataFrame, names: Sequence[str]) -> Metadata:
         prefix = f"{unit}/" if several else ""
         found |= numbers({prefix + name: part[name].iloc[-1] for name in names})
     return found
+
+
+def stopped_units(stopped: Mapping[str, Stopped]) -> Metadata:
+    """The units that could not be gone on with, and why; nothing where there are none."""
+    return (
+        {"failed_units": len(stopped), "failed_because": "; ".join(each.why for each in stopped.values())}
+        if stopped
+        else {}
+    )
 
 
 def numbers(values: Mapping[str, float]) -> Metadata:
