@@ -43,6 +43,7 @@ bench: $(VENV)/.developer ## print the numbers
 	$(BIN)/python benchmarks/honesty.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/historian.py
 
 fmu: $(VENV)/.developer ## rebuild the demonstration twin's FMU for all platforms

@@ -23,7 +23,7 @@ from twin_assets.stages.fleet import stale_windows
 from twin_assets.stages.lineage import MADE_FROM, made_from
 from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
-from twin_assets.stages.units import follow_units
+from twin_assets.stages.unit_record import follow_units
 from twin_assets.store import CONTENT
 from twin_assets.turns import is_taken
 from twin_assets.windows import Window, WindowGrid

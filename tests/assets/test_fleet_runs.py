@@ -18,7 +18,7 @@ from twin_assets.stages.fleet import stale_windows
 from twin_assets.stages.live import pending_windows
 from twin_assets.stages.settings import coefficients_of
 from twin_assets.stages.states import states_of
-from twin_assets.stages.units import RECORD, UNITS
+from twin_assets.stages.unit_record import RECORD, UNITS
 from twin_assets.windows import Window, WindowGrid
 
 Line = Any  # conftest's, which cannot be imported

@@ -13,7 +13,7 @@ from twin_assets.spec_file import Twin
 from twin_assets.stages import TELEMETRY
 from twin_assets.stages.engine import resolve_units
 from twin_assets.stages.telemetry import channel_properties, read_telemetry, with_lost
-from twin_assets.stages.units import TYPES, current, follow_units, lost
+from twin_assets.stages.unit_record import TYPES, current, follow_units, lost
 from twin_assets.windows import Window
 
 CHANGES_SHOWN = 20

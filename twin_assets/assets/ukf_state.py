@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.assets.fmu import FMU
-from twin_assets.assets.metadata import numbers
+from twin_assets.assets.metadata import numbers, stopped_units
 from twin_assets.assets.windowed import ITSELF_BEFORE, Made, Steps, Tables, windowed_asset
 from twin_assets.estimation import Gaussian
 from twin_assets.estimation.suspects import SUSPECT
@@ -106,6 +106,7 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         found["restart"] = REPLAY
         found["without_history"] = int((reasons == NO_HISTORY).sum())
         found["carried_updates"] = int((frame["method"] == "carried").sum())
+    found |= stopped_units(result.stopped)
     return found | _noise_found(spec, frame) | _drift_found(spec, frame) | _watermark(reached)
 
 

@@ -17,7 +17,7 @@ from twin_assets.spec_file import load_twin
 from twin_assets.spec_names import UPDATED
 from twin_assets.stages import FLEET, SMOOTHED_COEFFICIENTS, VIRTUAL_SENSORS
 from twin_assets.stages.predictions import parts_of
-from twin_assets.stages.units import RECORD, UNITS
+from twin_assets.stages.unit_record import RECORD, UNITS
 from twin_assets.stages.validity import VALID
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid

@@ -36,7 +36,7 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
 
     Without a range: from the first window with anything new to the last one with data. With --to alone: what is new
     before that time. Windows whose data has not changed are not computed again, so running twice is harmless. Exit code
-    1 if a check refuses a window.
+    1 if a check refuses a window, or some units of one.
     """
     ordered_range(start, end)
     home = home_from(os.environ)
@@ -48,16 +48,18 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
     windows = choose(home, twin, start, end)
     if not windows:
         click.echo(
-            json.dumps({"run_id": None, "windows": [], "refused": {}}) if as_machine else _nothing_new(twin.spec, end)
+            json.dumps({"run_id": None, "windows": [], "refused": {}, "refused_units": {}})
+            if as_machine
+            else _nothing_new(twin.spec, end)
         )
         return
     with stage_bars(quiet=quiet) as progress:
         summary = run_windows(twin, home, windows, progress)
     if as_machine:
-        click.echo(json.dumps({**asdict(summary), "refused": dict(summary.refused)}))
+        click.echo(json.dumps(asdict(summary)))
     else:
         click.echo(f"Twin '{twin.spec.name}': {_told(summary)}; in Dagster this is run {summary.run_id}.")
-    if summary.refused:
+    if not summary.success:
         raise TwinError(_refusal(twin.spec, summary))
 
 
@@ -149,9 +151,16 @@ def _told(summary: RunSummary) -> str:
 
 
 def _refusal(spec: TwinSpec, summary: RunSummary) -> str:
-    reasons = "\n".join(f"  {key}: {reason}" for key, reason in summary.refused.items())
+    parts = [
+        f"{len(refused)} of {len(summary.windows)} windows {what}:\n"
+        + "\n".join(f"  {key}: {reason}" for key, reason in refused.items())
+        for refused, what in (
+            (summary.refused, "were refused by the checks; nothing of them was published"),
+            (summary.refused_units, "hold units that were refused by the checks; the other units were published"),
+        )
+        if refused
+    ]
     return (
-        f"twin '{spec.name}': {len(summary.refused)} of {len(summary.windows)} windows were refused by the checks;"
-        f" nothing of them was published:\n{reasons}\nTheir tables are there to look at, with 'twin export' or in"
+        f"twin '{spec.name}': {chr(10).join(parts)}\nTheir tables are there to look at, with 'twin export' or in"
         f" Dagster as run {summary.run_id}."
     )

@@ -101,8 +101,8 @@ def with_held(
     watch = Watch(spec.publish.hold_shift, spec.publish.hold_threshold)
     means = estimates[list(names)].to_numpy(dtype=np.float64)
     values, news = np.empty_like(means), np.zeros(means.shape, dtype=bool)
-    for unit in ukf_state["unit"].unique():
-        places = np.flatnonzero(ukf_state["unit"] == unit)
+    for name, indices in ukf_state.groupby("unit", sort=False).indices.items():
+        unit, places = str(name), np.asarray(indices)
         known = told.get(unit)
         start = known if known is not None and known.space == space else None
         state = start_state(unit, before, coefficients).state

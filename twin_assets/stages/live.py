@@ -28,12 +28,13 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
-from twin_assets.stages.lineage import described, is_current
+from twin_assets.stages.lineage import MADE_FROM, described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
+from twin_assets.stages.refusals import JUDGE_AGAIN
 from twin_assets.stages.smoothing import WAITS_UNTIL
 from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
 from twin_assets.stages.ukf import FINGERPRINT, fingerprint
-from twin_assets.stages.verdicts import JUDGE_AGAIN
+from twin_assets.stages.units import is_tried_again
 from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -42,6 +43,7 @@ SEEN = "seen"
 BASIS = "basis"
 WAITING = "waiting"
 KNOWN = "units"
+TRIED_AGAIN = (UKF_STATE, VIRTUAL_SENSORS)
 COMPUTED = (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
 
 
@@ -63,10 +65,11 @@ def pending_windows(
 
     A window is pending when samples arrived in it that its telemetry does not hold, when an observation in it has
     become complete since, when a later stage is missing or stale (a crash in between, or an earlier window has another
-    final state now), when twin.yaml or the FMU say something else now, when its results were neither published nor
-    refused, when they were refused for being stale while the window was live, and it is over, or when it is over and
-    was not smoothed as twin.yaml asks. Every window after a pending one is to be materialized too, for the state is
-    handed on: ``live_windows`` and ``new_windows`` give that range.
+    final state now), when twin.yaml or the FMU say something else now, when a unit failed in it that is to be tried
+    again (``units``), when its results were neither published nor refused, when they were refused for being stale while
+    the window was live, and it is over, or when it is over and was not smoothed as twin.yaml asks. Every window after a
+    pending one is to be materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that
+    range.
 
     Windows that begin after ``now`` are not pending yet.
     """
@@ -223,6 +226,8 @@ class _Search:
             made_by = (self.store.metadata(self.spec.name, UKF_STATE, window.key) or {}).get(FINGERPRINT)
             if made_by != fingerprint(self.spec, self.fmu_sha256):
                 return True
+        if any(is_tried_again(self.store.metadata(self.spec.name, stage, window.key)) for stage in TRIED_AGAIN):
+            return True
         return not any(is_current(self.store, self.spec, stage, window) for stage in (PUBLISHED, REFUSED))
 
     def _is_due(self, window: Window) -> bool:
@@ -239,7 +244,9 @@ class _Search:
             for stage in (OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS)
         )
         times = [observed.get(OPEN_UNTIL), smoothed.get(WAITS_UNTIL) if self.spec.smoothing else None]
-        if JUDGE_AGAIN in refused and not is_current(self.store, self.spec, PUBLISHED, window):
+        # A refusal that was made from nothing is of some units, beside others' results.
+        beside = MADE_FROM not in refused
+        if JUDGE_AGAIN in refused and (beside or not is_current(self.store, self.spec, PUBLISHED, window)):
             times.append(refused[JUDGE_AGAIN])
         return min((pd.Timestamp(time) for time in times if time is not None), default=None)
 

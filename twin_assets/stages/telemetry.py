@@ -89,3 +89,9 @@ def with_lost(telemetry: Telemetry, lost: Mapping[str, pd.Timestamp], earlier: p
 def channels_text(spec: TwinSpec, units: tuple[str, ...]) -> str:
     """Which units and properties a telemetry table was read for; another answer asks for reading it again."""
     return json.dumps({"units": sorted(units), "properties": channel_properties(spec)})
+
+
+def read_units(metadata: Mapping[str, str] | None) -> tuple[str, ...]:
+    """The units that a telemetry table was read for; none without one."""
+    text = (metadata or {}).get(CHANNELS)
+    return () if text is None else tuple(json.loads(text)["units"])

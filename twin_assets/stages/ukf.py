@@ -9,13 +9,16 @@ more: units do not know each other, rows before the change stay.
 Where runs of the model failed, the digest also covers what came of the row, and how the model is run (time-out,
 isolation, when processes are replaced). So it stays as it is, whatever a second try would bring; but whoever changes
 how the model is run has it tried again, and what follows from it is computed again, in later windows, too.
+
+Units are filtered side by side where the model can be had several times (``units``). One that cannot be gone on with
+(its model fails and cannot tell where, the process that works on it dies) keeps its rows up to there, and the table
+says why; the others go on. The next time it goes on from where it stopped, and comes to what it would have been.
 """
 
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +26,7 @@ from numpy.typing import NDArray
 
 from twin_assets.estimation import Coefficients, FilterSettings, FilterState, Gaussian, Step, filter_step
 from twin_assets.estimation.diagnosis import Watch, changed, watched
-from twin_assets.model import Floats, PredictiveModel, TransientModel
+from twin_assets.model import EvaluationError, Floats, NotStartedError, PredictiveModel, TransientModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.calibrated import Calibrated
 from twin_assets.stages.history import History, Memory
@@ -40,6 +43,7 @@ from twin_assets.stages.states import (
 from twin_assets.stages.tables import Progress, Table, located, no_progress
 from twin_assets.stages.transient import Walk, with_history
 from twin_assets.stages.ukf_rows import Row, after_failures, believed, record, rows_of, state_frame, up_to_date
+from twin_assets.stages.units import Stopped, Tell, each, failures_metadata
 
 FINGERPRINT = "fingerprint"
 """Metadata of a table: what it was computed by, as ``fingerprint`` says it."""
@@ -64,6 +68,7 @@ class UkfResult:
         kept: rows taken over from the existing table.
         assimilated: rows computed now.
         model_runs: model evaluations of the rows computed now.
+        stopped: units that could not be gone on with.
     """
 
     frame: pd.DataFrame
@@ -71,6 +76,7 @@ class UkfResult:
     kept: int
     assimilated: int
     model_runs: int
+    stopped: Mapping[str, Stopped] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,11 +126,61 @@ class _Run:
 
     Attributes:
         records: rows computed.
+        kept: how many rows of the existing table stay before them.
         end: state after its last row.
+        stopped: why it could not be gone on with, if so.
     """
 
     records: list[dict[str, object]]
+    kept: int
     end: UnitState
+    stopped: Stopped | None = None
+
+
+@dataclass(frozen=True)
+class _UnitJob:
+    """The filter over one unit's window: see ``units.Job``.
+
+    Attributes:
+        spec: the twin.
+        fmu_sha256: identifies the model.
+        unit: its name.
+        start: state before the window.
+        observations: its own.
+        existing: its rows of the existing table, if there is one.
+        handed_on: its state after the last of those.
+        most: how many rows are to be computed at the most; all if None.
+        why: why it is to fail after them.
+    """
+
+    spec: TwinSpec
+    fmu_sha256: str
+    unit: str
+    start: UnitState
+    observations: pd.DataFrame
+    existing: pd.DataFrame | None
+    handed_on: UnitState | None
+    most: int | None = None
+    why: str = ""
+
+    @property
+    def steps(self) -> int:
+        """See Job."""
+        return len(self.observations)
+
+    def run(self, model: PredictiveModel, tell: Tell) -> _Run:
+        """See Job."""
+        engine = _engine(self.spec, model, self.fmu_sha256)
+        return _run(engine, _plan(engine, self), tell, self)
+
+    def given_up(self, done: int, why: str) -> "_UnitJob":
+        """See Job."""
+        return replace(self, most=done, why=why)
+
+    def fail_after(self, computed: int) -> None:
+        """Fail, if it is to after so many rows that were computed."""
+        if computed == self.most:
+            raise EvaluationError(self.why, {})
 
 
 def assimilate(
@@ -164,30 +220,60 @@ def assimilate(
         states on.
 
     Raises:
-        EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
+        EvaluationError: if the model does not start, or if none of the twin's units can be gone on with, as where it
+            has one; names the unit and the time.
     """
-    about = fingerprint(spec, fmu_sha256)
-    engine = _Engine(spec, model, coefficients_of(spec), settings_of(spec), watch_of(spec), about, how_it_runs(spec))
-    before = states_of(previous)
-    names = [str(unit) for unit in observations["unit"].unique()]
-    new = any(unit not in before for unit in names)
-    newcomers = fleet() if new else None
-    starts = before | {unit: start_state(unit, before, engine.coefficients, newcomers) for unit in names}
-    plans = [_plan(engine, unit, starts[unit], observations, existing) for unit in names]
-    total = sum(len(plan.rows) - len(plan.kept) for plan in plans)
-    counted = _counted(progress, total)
-    runs = [_run(engine, plan, counted) for plan in plans]
-    computed = [state_frame(spec, run.records) for run in runs]
-    parts = [part for plan, new in zip(plans, computed, strict=True) for part in (plan.kept, new) if len(part)]
-    frame = pd.concat(parts, ignore_index=True) if parts else state_frame(spec, [])
-    ends = {plan.unit: run.end for plan, run in zip(plans, runs, strict=True)}
-    return UkfResult(
-        frame=frame,
-        metadata={**states_metadata(starts | ends), FINGERPRINT: engine.fingerprint},
-        kept=len(frame) - total,
-        assimilated=total,
-        model_runs=sum(int(new["model_runs"].sum()) for new in computed),
+    before, coefficients = states_of(previous), coefficients_of(spec)
+    own = {str(unit): rows for unit, rows in observations.groupby("unit", sort=False)}
+    newcomers = fleet() if any(unit not in before for unit in own) else None
+    starts = before | {unit: start_state(unit, before, coefficients, newcomers) for unit in own}
+    old = Table(state_frame(spec, []), {}) if existing is None else Table(up_to_date(existing.frame), existing.metadata)
+    places = {str(unit): np.asarray(at) for unit, at in old.frame.groupby("unit", sort=False).indices.items()}
+    handed_on = states_of(old.metadata)
+    jobs = [
+        _UnitJob(
+            spec,
+            fmu_sha256,
+            unit,
+            starts[unit],
+            own[unit],
+            old.frame.iloc[places[unit]] if unit in places else None,
+            handed_on.get(unit),
+        )
+        for unit in own
+    ]
+    runs = dict(zip(own, each(model, jobs, progress), strict=True))
+    stopped = {unit: run.stopped for unit, run in runs.items() if run.stopped is not None}
+    if stopped and {*stopped} >= {*(spec.named_units or ()), *starts}:
+        raise next(iter(stopped.values())).error
+    ends = {unit: run.end for unit, run in runs.items()}
+    failures = failures_metadata(
+        stopped, old.metadata, lambda unit: unit in handed_on and handed_on[unit].digest == ends[unit].digest
     )
+    kept = sum(run.kept for run in runs.values())
+    new = state_frame(spec, [row for run in runs.values() for row in run.records])
+    return UkfResult(
+        frame=_joined(old.frame, places, runs, new),
+        metadata={**states_metadata(starts | ends), FINGERPRINT: fingerprint(spec, fmu_sha256), **failures},
+        kept=kept,
+        assimilated=len(new),
+        model_runs=int(new["model_runs"].sum()),
+        stopped=stopped,
+    )
+
+
+def _joined(
+    old: pd.DataFrame, places: Mapping[str, NDArray[np.intp]], runs: Mapping[str, _Run], new: pd.DataFrame
+) -> pd.DataFrame:
+    """Unit by unit, the rows that are kept, then those that were computed."""
+    stay = [places[unit][: run.kept] for unit, run in runs.items() if run.kept]
+    kept = old.iloc[np.concatenate(stay)] if stay else old.iloc[:0]
+    if kept.empty or new.empty:
+        return (new if kept.empty else kept).reset_index(drop=True)
+    counts = np.array([(run.kept, len(run.records)) for run in runs.values()])
+    whose = [np.repeat(np.arange(len(runs)), counts[:, i]) for i in range(2)]
+    order = np.argsort(np.concatenate(whose), kind="stable")
+    return pd.concat([kept, new], ignore_index=True).iloc[order].reset_index(drop=True)
 
 
 def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
@@ -231,16 +317,20 @@ def fingerprint(spec: TwinSpec, fmu_sha256: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFrame, existing: Table | None) -> _Plan:
-    rows = rows_of(engine.spec, observations[observations["unit"] == unit])
+def _engine(spec: TwinSpec, model: PredictiveModel, fmu_sha256: str) -> _Engine:
+    about = fingerprint(spec, fmu_sha256)
+    return _Engine(spec, model, coefficients_of(spec), settings_of(spec), watch_of(spec), about, how_it_runs(spec))
+
+
+def _plan(engine: _Engine, job: _UnitJob) -> _Plan:
+    unit, start, rows = job.unit, job.start, rows_of(engine.spec, job.observations)
     past = History.before(tuple(part.name for part in engine.spec.inputs), start.past)
     if engine.spec.transient:
         rows = with_history(rows, past, Memory.of(engine.spec))
     running = hashlib.sha256(f"{engine.fingerprint}\0{start.digest}\0{unit}".encode()).digest()
-    if existing is None or existing.frame.empty:
+    if job.existing is None:
         return _Plan(unit, start, rows, past, state_frame(engine.spec, []), running)
-    found = up_to_date(existing.frame[existing.frame["unit"] == unit])
-    count = 0
+    found, count = job.existing, 0
     for row, digest, failed in zip(rows, found["digest"], found["failed_runs"], strict=False):
         due = row.digest(running)
         if failed:
@@ -249,19 +339,31 @@ def _plan(engine: _Engine, unit: str, start: UnitState, observations: pd.DataFra
         if due.hex() != digest:
             break
         running, count = due, count + 1
-    return _Plan(unit, start, rows, past, found.iloc[:count], running, states_of(existing.metadata).get(unit))
+    return _Plan(unit, start, rows, past, found.iloc[:count], running, job.handed_on)
 
 
-def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
-    """The rows that are still to be computed, one after the other."""
-    done, running, records = len(plan.kept), plan.running, []
+def _run(engine: _Engine, plan: _Plan, tell: Tell, job: _UnitJob) -> _Run:
+    """The rows that are still to be computed, one after the other, as far as that can be done."""
+    done, running, records = len(plan.kept), plan.running, list[dict[str, object]]()
+    tell(0, len(plan.rows) - done)
+    if job.most == 0:
+        return _untouched(plan, Stopped(f"{plan.unit}: {job.why}", {}))
     first, state = _resumed(engine.spec, plan) if done else (0, plan.start.state)
     walk = _walk(engine, plan) if engine.spec.transient else None
     for number, row in enumerate(plan.rows[first:], first):
         if number % BLOCK == 0:
             state = _afresh(state, walk)
-        with located(plan.unit, row.time_ns):
-            step = _watched(engine, plan, number, state, walk)
+        try:
+            with located(plan.unit, row.time_ns):
+                job.fail_after(number - done)
+                step = _watched(engine, plan, number, state, walk)
+        except NotStartedError:
+            raise
+        except EvaluationError as error:
+            stopped = Stopped(str(error), error.coefficients)
+            # Of rows that were to be computed once more, what follows the last that could be is not known now.
+            before = plan.kept["digest"].iloc[number - 1] if 0 < number < done else running.hex()
+            return _ended(engine.spec, plan, number, records, state, before, walk, stopped)
         state = step.state
         if number >= done:
             running = row.digest(running)
@@ -269,20 +371,46 @@ def _run(engine: _Engine, plan: _Plan, counted: Callable[[], None]) -> _Run:
                 running = after_failures(running, engine.how, step.posterior, believed(engine.spec, step))
             last = number % BLOCK == BLOCK - 1
             records.append(record(engine.spec, plan.unit, row, step, running.hex(), resumable=last))
-            counted()
+            tell(len(records), len(plan.rows) - done)
         else:
             state = _as_written(engine.spec, plan, number, state)
     if len(plan.rows) % BLOCK == 0:
         state = _afresh(state, walk)
-    recent, ranges = walk.recent if walk else None, _calibrated(engine.spec, plan, records)
-    return _Run(records, UnitState(state, running.hex(), plan.start.space, recent, ranges, plan.start.origin))
+    return _ended(engine.spec, plan, len(plan.rows), records, state, running.hex(), walk)
 
 
-def _calibrated(spec: TwinSpec, plan: _Plan, records: list[dict[str, object]]) -> Calibrated:
+def _ended(
+    spec: TwinSpec,
+    plan: _Plan,
+    rows: int,
+    records: list[dict[str, object]],
+    state: FilterState,
+    digest: str,
+    walk: Walk | None,
+    stopped: Stopped | None = None,
+) -> _Run:
+    """After so many rows of the window; after none, as if nothing had been measured."""
+    if not rows:
+        return _Run([], 0, plan.start, stopped)
+    kept = min(rows, len(plan.kept))
+    recent, ranges = walk.recent if walk else None, _calibrated(spec, plan, kept, records)
+    return _Run(records, kept, UnitState(state, digest, plan.start.space, recent, ranges, plan.start.origin), stopped)
+
+
+def _untouched(plan: _Plan, stopped: Stopped) -> _Run:
+    """Without a run of the model: the existing rows, if it is known what follows them; else none."""
+    if plan.handed_on is None or plan.handed_on.digest != plan.running.hex():
+        return _Run([], 0, plan.start, stopped)
+    return _Run([], len(plan.kept), plan.handed_on, stopped)
+
+
+def _calibrated(spec: TwinSpec, plan: _Plan, kept: int, records: list[dict[str, object]]) -> Calibrated:
     """The ranges of the inputs after the window's rows, kept and computed."""
     before = Calibrated.before(tuple(part.name for part in spec.inputs), plan.start.calibrated)
-    used = np.array([dof > 0 for dof in (*plan.kept["dof"], *(found["dof"] for found in records))], dtype=bool)
-    return before.after(np.array([row.inputs for row in plan.rows]), used)
+    used = np.array(
+        [dof > 0 for dof in (*plan.kept["dof"].iloc[:kept], *(found["dof"] for found in records))], dtype=bool
+    )
+    return before.after(np.array([row.inputs for row in plan.rows[: used.size]]), used)
 
 
 def _as_written(spec: TwinSpec, plan: _Plan, number: int, state: FilterState) -> FilterState:
@@ -354,8 +482,3 @@ def _step(engine: _Engine, state: FilterState, row: Row) -> Step:
     # Where an input is unknown nothing is compared, and the model is not run: any finite number will do.
     inputs = np.nan_to_num(row.inputs, nan=0.0)
     return filter_step(state, row.time_ns, row.values, inputs, engine.model, engine.coefficients, engine.settings)
-
-
-def _counted(progress: Progress, total: int) -> Callable[[], None]:
-    count = itertools.count(1)
-    return lambda: progress(next(count), total)

@@ -1,116 +1,144 @@
-"""The record of units: which there are, since when, and what became of them.
+"""Units do not know each other: what is to be done for each is a job of its own, in turn or side by side.
 
-A table ``units/record`` of the whole twin, a row each time a unit's state changed: it appeared (``active``), fell
-``silent`` (no sample for ``fleet.silent_after``), was ``gone`` (the historian no longer has it, or it holds no
-measurement), came back (``active``). Rows are only ever added. The sensor keeps it, and so does every run, so that it
-does not depend on a daemon; looking twice at the same adds nothing.
-
-It is told and decides nothing: results are made from samples. The tables of past windows stay as they are when a unit
-goes, and a unit that comes back goes on from its last state.
+Belongs here: what a job is, and what is told of units that failed. The processes that work side by side are ``team``'s.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
 
-import pandas as pd
+from twin_assets.model import EvaluationError, PredictiveModel
 
-from twin_assets.historian.base import Historian
-from twin_assets.spec import TwinSpec
-from twin_assets.stages.telemetry import channel_properties, resolve_units
-from twin_assets.store import Store
+FAILED_UNITS = "failed_units"
+"""Metadata of a table: unit -> why it could not be gone on with, and how often that was tried, as JSON."""
+TRIES = 3
+"""So often a unit that failed makes its window due again; later ones are up to whoever materializes it by hand."""
 
-UNITS = "units"
-RECORD = "record"
-ACTIVE, SILENT, GONE = "active", "silent", "gone"
-TYPES: dict[str, Any] = {
-    "unit": "str",
-    "state": "str",
-    "since": "datetime64[ns, UTC]",
-    "noticed": "datetime64[ns, UTC]",
-    "first_sample": "datetime64[ns, UTC]",
-    "last_sample": "datetime64[ns, UTC]",
-}
+Tell = Callable[[int, int], None]
+"""Told of (done, total) of a job's steps: (0, total) before the first of them."""
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-def follow_units(historian: Historian, store: Store, spec: TwinSpec, now: pd.Timestamp) -> pd.DataFrame:
-    """Look which units there are, note what has changed, and return the whole record.
+class Job(Protocol[T_co]):
+    """What is to be done for one unit. It can be pickled: another process may do it."""
 
-    The record is of the units that the spec holds (a shard keeps one of its own).
+    @property
+    def unit(self) -> str:
+        """Its name."""
+        ...
 
-    Two who look at the same time may each write what they found; what one of them loses is found again at the next
-    look, a little later.
+    @property
+    def steps(self) -> int:
+        """How many there are at the most."""
+        ...
 
-    Returns:
-        unit, state, since (when it became so: the hour of the first sample of a unit that appeared or is no longer
-        gone, the newest sample of one that is no longer silent, ``silent_after`` after it of one that fell silent, the
-        time of noticing of one that is gone), noticed (when somebody looked), first_sample (the beginning of the hour
-        that holds it), last_sample (the newest one when it was noticed); in the order of noticing, then by unit.
+    def run(self, model: PredictiveModel, tell: Tell) -> T_co:
+        """Do it: the same, to the bit, in whichever process and beside whichever other jobs."""
+        ...
+
+    def given_up(self, done: int, why: str) -> "Job[T_co]":
+        """The first of its steps that were not done before, and the next one fails; without any no model is run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Why a unit could not be gone on with.
+
+    Attributes:
+        why: for people; names unit and time.
+        coefficients: of the run that failed, as far as they are known.
     """
-    units = resolve_units(spec, historian)
-    latest = historian.latest(units, channel_properties(spec)) if units else None
-    newest = () if latest is None or latest.empty else latest.groupby("unit")["time"].max().items()
-    last = {str(unit): pd.Timestamp(time) for unit, time in newest}
-    before = store.read(spec.name, UNITS, RECORD)
-    record = before if before is not None else pd.DataFrame(columns=list(TYPES)).astype(TYPES)
-    there = current(record).set_index("unit")["state"]
-    first = {unit: _first_sample(historian, spec, unit) for unit in last if there.get(unit, GONE) == GONE}
-    new = changes(record, first, last, now, pd.Timedelta(spec.fleet.silent_after))
-    if not new.empty:
-        record = pd.concat([record, new], ignore_index=True) if len(record) else new
-        store.write(spec.name, UNITS, RECORD, record, {})
-    return record
+
+    why: str
+    coefficients: Mapping[str, float]
+
+    @property
+    def error(self) -> EvaluationError:
+        """The same as an error."""
+        return EvaluationError(self.why, self.coefficients)
 
 
-def _first_sample(historian: Historian, spec: TwinSpec, unit: str) -> pd.Timestamp:
-    return pd.Timestamp(historian.arrivals((unit,), channel_properties(spec)).buckets["start"].min())
+@runtime_checkable
+class SideBySide(Protocol):
+    """A model that can be had several times at once."""
+
+    def each(self, jobs: Sequence[Job[T]], tell: Callable[[int, int, int], None]) -> Iterator[T]:
+        """The results of jobs in their order; ``tell`` has (number of the job, done, total)."""
+        ...
 
 
-def changes(
-    record: pd.DataFrame,
-    first: Mapping[str, pd.Timestamp],
-    last: Mapping[str, pd.Timestamp],
-    now: pd.Timestamp,
-    silent_after: pd.Timedelta,
-) -> pd.DataFrame:
-    """What is to be added to a record: a row for each unit whose state is another one now.
+def each(model: PredictiveModel, jobs: Sequence[Job[T]], progress: Callable[[int, int], None]) -> Iterator[T]:
+    """The results of jobs in their order: side by side where there are several and the model can, else in turn.
 
     Args:
-        record: as ``follow_units`` returns it.
-        first: hour of the first sample that the historian has of each unit that appears, or is there again.
-        last: newest sample of each unit that the historian has.
-        now: when it is looked.
-        silent_after: how long a unit may say nothing.
+        model: what they are done with.
+        jobs: one a unit.
+        progress: told of (done, total) over all of them, after every step.
     """
-    known = {row["unit"]: row for row in record.to_dict("records")}
-    rows = []
-    for unit in sorted({*known, *last}):
-        then, newest = known.get(unit), last.get(unit)
-        state = GONE if newest is None else SILENT if now - newest > silent_after else ACTIVE
-        if then is not None and then["state"] == state:
-            continue
-        began = first[unit] if then is None else then["first_sample"]
-        seen = newest if newest is not None else known[unit]["last_sample"]
-        since = {GONE: now, SILENT: seen + silent_after, ACTIVE: first.get(unit, seen)}[state]
-        rows.append(
-            {"unit": unit, "state": state, "since": since, "noticed": now, "first_sample": began, "last_sample": seen}
-        )
-    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+    counted = _Counted([job.steps for job in jobs], progress)
+    if len(jobs) > 1 and isinstance(model, SideBySide):
+        return model.each(jobs, counted)
+    return in_turn(model, jobs, counted)
 
 
-def lost(record: pd.DataFrame) -> dict[str, pd.Timestamp]:
-    """Units of which the historian has lost samples, and until when: those gone, and those back without a past."""
-    found: dict[str, pd.Timestamp] = {}
-    was_gone: set[str] = set()
-    for row in record.to_dict("records"):
-        if row["state"] == GONE:
-            found[row["unit"]] = pd.Timestamp.max.tz_localize("UTC")
-            was_gone.add(row["unit"])
-        elif row["unit"] in was_gone:
-            found[row["unit"]] = row["since"]
-            was_gone.discard(row["unit"])
+def in_turn(model: PredictiveModel, jobs: Sequence[Job[T]], tell: Callable[[int, int, int], None]) -> Iterator[T]:
+    """The results of jobs, one after the other, in this process; ``tell`` as ``SideBySide.each``'s."""
+    for number, job in enumerate(jobs):
+        yield job.run(model, partial(tell, number))
+
+
+class _Counted:
+    """Sums up what jobs tell. A job that is begun once more begins at 0 again; that is not told."""
+
+    def __init__(self, steps: Sequence[int], progress: Callable[[int, int], None]) -> None:
+        self._total, self._done, self._most = list(steps), [0] * len(steps), 0
+        self._sum, self._sum_done, self._progress = sum(steps), 0, progress
+
+    def __call__(self, number: int, done: int, total: int) -> None:
+        self._sum += total - self._total[number]
+        self._sum_done += done - self._done[number]
+        self._total[number], self._done[number] = total, done
+        if self._sum_done > self._most:
+            self._most = self._sum_done
+            self._progress(self._sum_done, max(self._sum, self._sum_done))
+
+
+def failures_metadata(
+    stopped: Mapping[str, Stopped], existing: Mapping[str, str] | None, unmoved: Callable[[str], bool]
+) -> dict[str, str]:
+    """Metadata that tells of the units that failed; nothing where none did.
+
+    Args:
+        stopped: by unit.
+        existing: metadata of the table as it was materialized before.
+        unmoved: whether a unit is where it was then.
+    """
+    before = _found(existing)
+    told = {
+        unit: {
+            "why": stopped[unit].why,
+            "tries": 1 + (int(str(before[unit]["tries"])) if unit in before and unmoved(unit) else 0),
+        }
+        for unit in sorted(stopped)
+    }
+    return {FAILED_UNITS: json.dumps(told)} if told else {}
+
+
+def failed_units(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Why units of a table failed, by unit."""
+    return {unit: str(found["why"]) for unit, found in _found(metadata).items()}
+
+
+def is_tried_again(metadata: Mapping[str, str] | None) -> bool:
+    """Whether some unit of a table failed, not yet so often that it is left at that."""
+    return any(int(str(found["tries"])) < TRIES for found in _found(metadata).values())
+
+
+def _found(metadata: Mapping[str, str] | None) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = json.loads((metadata or {}).get(FAILED_UNITS, "{}"))
     return found
-
-
-def current(record: pd.DataFrame) -> pd.DataFrame:
-    """The newest row of each unit, by unit."""
-    return record.drop_duplicates("unit", keep="last").sort_values("unit", ignore_index=True)
