@@ -245,7 +245,7 @@ def test_data_types_other_than_double(line: ProvidedFor, samples: Samples, tmp_p
     told = report.rejected["reason"].tolist()
     assert ["INTEGER" in told[0], "BOOLEAN" in told[1], "STRING" in told[2]] == [True] * 3
     assert historian.read((unit,), ("whole", "running"), *EVER)["value"].tolist() == [1.0, 3.0]
-    with pytest.raises(HistorianError, match="'state' of '.*' holds STRING; expected DOUBLE"):
+    with pytest.raises(HistorianError, match=r"'state' of '.*' holds STRING; expected DOUBLE"):
         historian.read((unit,), ("state",), *EVER)
 
 
