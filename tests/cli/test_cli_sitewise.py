@@ -120,4 +120,4 @@ def test_the_demonstration_is_the_same_with_sitewise(
             with open_historian(home) as historian:
                 every = historian.properties("line_1")
                 published.append(historian.read(("line_1",), every, *EVER))
-        pd.testing.assert_frame_equal(*published, check_exact=True)
+        pd.testing.assert_frame_equal(published[0], published[1], check_exact=True)
