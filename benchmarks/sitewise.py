@@ -83,7 +83,7 @@ def by_series(historian: SiteWiseHistorian, frame: pd.DataFrame) -> tuple[list[S
     for (_, name), (series, _) in known.items():
         some = frame[frame["property"] == name]
         found[series] = Points(
-            some["time"].astype("int64").to_numpy(np.int64),
+            np.asarray(some["time"].astype("int64"), dtype=np.int64),
             np.zeros(len(some), np.int8),
             some["value"].to_numpy(np.float64),
             np.zeros(len(some), np.bool_),

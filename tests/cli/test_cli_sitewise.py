@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sitewise_place import ROLE, clients_of
 from twin_assets.check_historian import historian_findings
 from twin_assets.cli import main
 from twin_assets.emulator import Emulator
+from twin_assets.historian import open_historian
 from twin_assets.home import Home
 from twin_assets.spec_file import load_twin
 
 ROOT = Path(__file__).parents[2]
+EVER = pd.Timestamp("2020-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC")
 SPEC = load_twin("web_line", ROOT / "twins").spec
 
 
@@ -84,3 +87,37 @@ def test_without_credentials_it_says_where_they_belong(
     with emulator:
         (told,) = found(tmp_path, f"sitewise://eu-central-1?endpoint={emulator.url}")
     assert "no AWS credentials were found. Set AWS_PROFILE" in told
+
+
+@pytest.mark.slow
+def test_the_demonstration_is_the_same_with_sitewise(
+    emulator: Emulator, tmp_path: Path, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plant, faults, late data by bulk import, publishing: rows of every stage and what is published are the same."""
+    with emulator:
+        url = f"sitewise://eu-central-1?model=web_line&bucket={s3_bucket}&role={ROLE}&endpoint={emulator.url}"
+        for variable in ("TWIN_HISTORIAN", "TWINS_PATH", "TWIN_HOME"):
+            monkeypatch.setenv(variable, "")  # put back afterwards
+        twins = ["--twins", str(ROOT / "twins")]
+        main(["--historian", url, *twins, "provision", "web_line"])
+        play = ["demo", "--days", "0.2", "--start", "2026-01-05", "--quiet"]
+        main([*twins, "--home", str(tmp_path / "sitewise"), "--historian", url, *play])
+        monkeypatch.setenv("TWIN_HISTORIAN", "")
+        main([*twins, "--home", str(tmp_path / "sqlite"), *play])
+        tables = {
+            name: {
+                str(path.relative_to(tmp_path / name)): pd.read_parquet(path)
+                for path in sorted((tmp_path / name / "store").rglob("*.parquet"))
+            }
+            for name in ("sitewise", "sqlite")
+        }
+        assert len(tables["sqlite"]) > 3
+        assert tables["sitewise"].keys() == tables["sqlite"].keys()
+        for path, table in tables["sqlite"].items():
+            pd.testing.assert_frame_equal(tables["sitewise"][path], table, check_exact=True)
+        published = []
+        for home in (Home(tmp_path / "sitewise", url), Home(tmp_path / "sqlite")):
+            with open_historian(home) as historian:
+                every = historian.properties("line_1")
+                published.append(historian.read(("line_1",), every, *EVER))
+        pd.testing.assert_frame_equal(published[0], published[1], check_exact=True)
