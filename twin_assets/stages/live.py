@@ -28,12 +28,12 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
+from twin_assets.stages.fingerprint import FINGERPRINT, fingerprint
 from twin_assets.stages.lineage import MADE_FROM, described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
 from twin_assets.stages.refusals import JUDGE_AGAIN
 from twin_assets.stages.smoothing import WAITS_UNTIL
 from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
-from twin_assets.stages.ukf import FINGERPRINT, fingerprint
 from twin_assets.stages.units import is_tried_again
 from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
