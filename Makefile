@@ -45,6 +45,8 @@ bench: $(VENV)/.developer ## print the numbers
 	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/historian.py
+	$(BIN)/python benchmarks/sitewise.py
+	$(BIN)/python benchmarks/overhead.py
 
 fmu: $(VENV)/.developer ## rebuild the demonstration twin's FMU for all platforms
 	$(BIN)/python twins/web_line/model/build.py
