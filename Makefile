@@ -25,7 +25,7 @@ test: $(VENV)/.developer ## install what the tests need and run them
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 proof: $(VENV)/.developer ## the slower proofs: real processes killed, the UI started
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
 
 coverage: $(VENV)/.developer ## both, with the coverage of what is there (fails below 90 %)
 	@rm -f .coverage .coverage.*

@@ -122,6 +122,7 @@ def digests(line: Line, stage: str) -> dict[str, str]:
     return {key: line.store.metadata("line", stage, key)["content"] for key in line.store.keys("line", stage)}
 
 
+@pytest.mark.slow
 def test_units_come_go_and_come_back_without_a_restart(
     make_fleet: Callable[..., Line], instance: dg.DagsterInstance
 ) -> None:
@@ -170,6 +171,7 @@ def test_units_come_go_and_come_back_without_a_restart(
     assert len(line.store.read("line", UNITS, RECORD)) == again
 
 
+@pytest.mark.slow
 def test_an_older_recording_of_a_new_unit_asks_for_its_own_windows(
     make_fleet: Callable[..., Line], instance: dg.DagsterInstance
 ) -> None:

@@ -53,6 +53,7 @@ def _fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return message
 
 
+@pytest.mark.slow
 def test_half_a_day_from_end_to_end(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     """What the demonstration leaves behind, and what it does when it is played again.
 

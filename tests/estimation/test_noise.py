@@ -29,6 +29,7 @@ def _titled(plant: Plant) -> str:
     return plant.title.replace(" ", "_")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", [LINEAR, SATURATING], ids=_titled)
 def test_noise_is_found(plant: Plant) -> None:
     """After 60 observations the median of 100 estimates is right to 10 %, and 17 of 20 to a third."""

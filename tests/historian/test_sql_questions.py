@@ -17,11 +17,11 @@ UNITS = tuple(f"unit_{number}" for number in range(300))
 
 
 @pytest.fixture(name="fleet")
-def _fleet(opener: Opener) -> Iterator[SqlHistorian]:
+def _fleet(sql_opener: Opener) -> Iterator[SqlHistorian]:
     """Three hundred machines with 300 samples each: enough for a database to think about its way."""
     times = pd.date_range("2026-01-01", periods=300, freq="20s", tz="UTC").as_unit("ns")
     frame = pd.DataFrame({"unit": np.repeat(UNITS, 300), "property": "x", "time": np.tile(times, 300)})
-    with opener() as historian:
+    with sql_opener() as historian:
         historian.write(frame.assign(value=1.0, quality="GOOD"))
         if is_postgresql(historian):
             with historian._transaction() as connection:
