@@ -89,7 +89,7 @@ class SiteWisePlace:
     folder: Path
     bucket: str
 
-    def __call__(self) -> SiteWiseHistorian:
+    def __call__(self) -> ProvidedFor:
         """Another historian of the same place."""
         sitewise = SiteWise(clients_of(self.endpoint), f"sitewise://eu-central-1?model={self.model}", fast_limits())
         polling = Backoff(attempts=1000, base_s=0.005, cap_s=0.02, uniform=lambda: 1.0)

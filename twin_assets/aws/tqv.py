@@ -5,7 +5,7 @@ historian's.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -77,7 +77,7 @@ class Points:
         return cls(*(np.concatenate([getattr(part, name) for part in every]) for name in columns))
 
     @classmethod
-    def parsed(cls, answered: list[Mapping[str, Any]]) -> Self:
+    def parsed(cls, answered: Sequence[Mapping[str, Any]]) -> Self:
         """Of a page of property values as the API answers them; text is no number: NaN."""
         codes = {name: code for code, name in enumerate(QUALITY_NAMES)}
         times = [each["timestamp"] for each in answered]
