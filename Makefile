@@ -43,7 +43,10 @@ bench: $(VENV)/.developer ## print the numbers
 	$(BIN)/python benchmarks/honesty.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/replay.py
+	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/historian.py
+	$(BIN)/python benchmarks/sitewise.py
+	$(BIN)/python benchmarks/overhead.py
 
 soak: $(VENV)/.developer ## 2,000 live ticks into a local SiteWise with faults, the twin killed 20 times (15 minutes)
 	$(BIN)/python benchmarks/soak.py

@@ -60,8 +60,13 @@ class Task:
 
     def thinned(self, every: int) -> "Task":
         """Every so many observations."""
-        pick = slice(None, None, every)
-        slip = -(-self.slip // every)
+        return self._picked(slice(None, None, every), -(-self.slip // every))
+
+    def first(self, count: int) -> "Task":
+        """So many observations."""
+        return self._picked(slice(count), min(self.slip, count))
+
+    def _picked(self, pick: slice, slip: int) -> "Task":
         return Task(self.twin, self.time_ns[pick], self.observations[pick], self.inputs[pick], self.truth[pick], slip)
 
 

@@ -1,7 +1,8 @@
 """How fast a historian writes and reads, in each SQL database: rows a second, on this machine.
 
 ``python benchmarks/historian.py``: a million samples of nine properties as one new write, the same again, corrections
-of a tenth, a month of nine properties read back, and live writes of one sample a property. PostgreSQL is a server of
+of a tenth, a month of nine properties read back, live writes of one sample a property, and a fleet of a thousand lines:
+nine thousand series of ten samples, read and asked for their latest. PostgreSQL is a server of
 its own that waits for no disk, as in the tests; with ``--durable`` it waits, as SQLite does.
 """
 
@@ -23,6 +24,7 @@ START = pd.Timestamp("2026-01-01", tz="UTC").as_unit("ns")
 PROPERTIES = tuple(f"Roller{number}_w" for number in range(1, 10))
 A_MONTH = 30 * 24 * 180  # samples of a property every 20 s
 LIVE_WRITES = 100
+FLEET = 1_000
 
 
 def recording(rows: int) -> pd.DataFrame:
@@ -71,6 +73,7 @@ def main() -> None:
                 read = len(historian.read(("line_1",), PROPERTIES, *month))
                 told(name, "read", read, partial(historian.read, ("line_1",), PROPERTIES, *month))
                 live(name, historian)
+                whole_fleet(name, historian)
 
 
 def told(name: str, what: str, rows: int, work: Callable[[], object]) -> None:
@@ -79,6 +82,17 @@ def told(name: str, what: str, rows: int, work: Callable[[], object]) -> None:
     work()
     seconds = time.perf_counter() - began
     print(f"{name:<12} {what:<10} {rows:>9,} rows  {seconds:7.2f} s  {rows / seconds:>10,.0f} rows/s")
+
+
+def whole_fleet(name: str, historian: SqlHistorian) -> None:
+    """Few samples of many series: what each series costs, not each sample."""
+    units = tuple(f"fleet_{number}" for number in range(FLEET))
+    ten = recording(10 * len(PROPERTIES))
+    samples = pd.concat([ten] * FLEET, ignore_index=True).assign(unit=np.repeat(units, len(ten)))
+    historian.write(samples)
+    span = (START, START + pd.Timedelta(1, "h"))
+    told(name, "fleet", len(samples), partial(historian.read, units, PROPERTIES, *span))
+    told(name, "latest", FLEET * len(PROPERTIES), partial(historian.latest, units, PROPERTIES))
 
 
 def live(name: str, historian: SqlHistorian) -> None:

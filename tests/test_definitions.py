@@ -60,6 +60,7 @@ def test_the_stages_are_in_the_order_that_data_flows() -> None:
         "virtual_sensors",
         "published",
         "smoothed_coefficients",
+        "fleet",
     ]
 
 
@@ -94,8 +95,50 @@ def test_smoothing_is_a_stage_of_twins_that_ask_for_it(make_twins: MakeTwins) ->
     assert not node.child_keys
     assert node.partitions_def == assets.get(dg.AssetKey(["line", "ukf_state"])).partitions_def
     job = definitions.resolve_job_def("line_live")
-    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES)
+    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES) - {"fleet"}
     assert len(job.asset_layer.asset_graph.asset_check_keys) == 8
+
+
+@pytest.mark.parametrize("units", ["[a, b]", "discovered"])
+def test_several_units_are_compared(make_twins: MakeTwins, units: str) -> None:
+    """Made from the filter's table of the same window, in the same job, with a check that blocks nothing."""
+    twin = load_twin("line", make_twins(line=TWIN_YAML + f"units: {units}\n"))
+    definitions = build_definitions([twin])
+    node = definitions.resolve_asset_graph().get(dg.AssetKey(["line", "fleet"]))
+    assert node.parent_keys == {dg.AssetKey(["line", "ukf_state"])}
+    assert not node.child_keys
+    job = definitions.resolve_job_def("line_live")
+    assert dg.AssetKey(["line", "fleet"]) in job.asset_layer.executable_asset_keys
+    checks = {spec.name: spec for part in definitions.asset_checks or () for spec in part.check_specs}
+    assert not checks["outliers"].blocking
+    assert checks["outliers"].asset_key == node.key
+
+
+def test_shards_are_twins_beside_each_other(make_twins: MakeTwins) -> None:
+    """Each has all stages, a job, a sensor and a schedule of its own; the comparison is made from all parts."""
+    twin = load_twin("line", make_twins(line=TWIN_YAML + "units: discovered\nshards: 2\n"))
+    definitions = build_definitions([twin])
+    assets = definitions.resolve_asset_graph()
+    shards = {f"line__{number}_of_2" for number in (1, 2)}
+    stages = set(STAGES) - {"smoothed_coefficients", "fleet"}
+    assert {key.path[0] for key in assets.get_all_asset_keys()} == {*shards, "line"}
+    assert all({key.path[1] for key in assets.get_all_asset_keys() if key.path[0] == each} == stages for each in shards)
+    assert assets.get(dg.AssetKey(["line", "fleet"])).parent_keys == {
+        dg.AssetKey([each, "ukf_state"]) for each in shards
+    }
+    for each in shards:
+        for key in assets.get_all_asset_keys():
+            if key.path[0] == each:
+                assert {parent.path[0] for parent in assets.get(key).parent_keys} <= {each}
+    assert {job.name for job in definitions.resolve_all_job_defs()} >= {
+        *(f"{each}_live" for each in shards),
+        "line_live",
+    }
+    assert {schedule.name for schedule in definitions.schedules or ()} == {f"{each}_schedule" for each in shards}
+    assert {sensor.name for sensor in definitions.sensors or ()} == {
+        *(f"{each}_new_telemetry" for each in shards),
+        "line_fleet",
+    }
 
 
 def test_partitions_groups_and_ranges(graph: dg.Definitions) -> None:
@@ -140,7 +183,10 @@ def test_jobs_schedules_sensors(graph: dg.Definitions) -> None:
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert isinstance(sensor, dg.SensorDefinition)
     job = graph.resolve_job_def("line_live")
-    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES) - {"smoothed_coefficients"}
+    assert {key.path[1] for key in job.asset_layer.executable_asset_keys} == set(STAGES) - {
+        "smoothed_coefficients",
+        "fleet",
+    }
     assert len(job.asset_layer.asset_graph.asset_check_keys) == 8
     assert (schedule.name, schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (
         "line_schedule",

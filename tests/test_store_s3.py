@@ -90,21 +90,6 @@ def test_many_tables_are_read_at_once(store: Store) -> None:
     assert store.read_many("pump", "s", keys)["key"].tolist() == keys
 
 
-def test_only_the_first_of_two_puts_under_a_condition_is_taken(store: Store) -> None:
-    """None where somebody was faster, whatever the condition; the ETag to go on with for who was first."""
-    blobs = store.blobs
-    assert isinstance(blobs, S3Blobs)
-    first = blobs.put_if("turn", b"a", None)
-    assert first is not None
-    assert blobs.put_if("turn", b"b", None) is None
-    second = blobs.put_if("turn", b"c", first)
-    assert second not in (None, first)
-    assert blobs.put_if("turn", b"d", first) is None
-    assert blobs.put_if("nowhere", b"e", first) is None
-    assert blobs.get("turn") == b"c"
-    assert blobs.get("nowhere") is None
-
-
 def test_an_answer_that_breaks_off_is_asked_for_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that closes the connection in the middle of a table: twice it is asked again, then it is told."""
     store.write("pump", "s", "a", table(), {})

@@ -14,12 +14,16 @@ import dagster as dg
 from twin_assets.historian import Historian
 from twin_assets.home import Home, home_from
 from twin_assets.resources import Workbench, turns_folder
+from twin_assets.shards import ShardSpec, parts_of, whole_name
 from twin_assets.simulation import fmu_sha256
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
-from twin_assets.stages import OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS
+from twin_assets.stages import FLEET, OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS
+from twin_assets.stages.fleet import stale_windows
+from twin_assets.stages.lineage import MADE_FROM, made_from
 from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.telemetry import channel_properties, resolve_units
+from twin_assets.stages.unit_record import follow_units
 from twin_assets.store import CONTENT
 from twin_assets.turns import is_taken
 from twin_assets.windows import Window, WindowGrid
@@ -27,10 +31,13 @@ from twin_assets.windows import Window, WindowGrid
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 TWIN_TAG = "twin"
+SHARD_TAG = "twin/shard"
 
 BUSY = "A run of this twin is at work; what has arrived is looked at after it."
 NOTHING_NEW = "Nothing new: all that the historian holds has gone through."
 SENSOR_INTERVAL_S = 30
+# A shard's backfill of older windows asks for the comparison to be made by hand, or by 'twin run'.
+FLEET_WINDOWS_WATCHED = 31
 # On its way to the first step a run holds no turn yet. One that has been on its way for longer died there.
 SOON = timedelta(minutes=10)
 ON_THE_WAY = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
@@ -59,8 +66,14 @@ def build_job(twin: Twin) -> "dg.UnresolvedAssetJobDefinition":
         job_name(twin.spec),
         selection=dg.AssetSelection.groups(twin.spec.name),
         description=f"{twin.spec.label}: from telemetry to published results, over a range of windows.",
-        run_tags={TWIN_TAG: twin.spec.name},
+        run_tags=run_tags(twin.spec),
     )
+
+
+def run_tags(spec: TwinSpec) -> dict[str, str]:
+    """Tags of every run: the twin and, of a shard, which one: what ``tag_concurrency_limits`` go by."""
+    shard = {SHARD_TAG: spec.tag} if isinstance(spec, ShardSpec) else {}
+    return {TWIN_TAG: whole_name(spec), **shard}
 
 
 def range_tags(windows: Sequence[Window]) -> dict[str, str]:
@@ -127,11 +140,40 @@ def build_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
     ) -> dg.RunRequest | dg.SkipReason:
         if _is_busy(context.instance, spec, home):
             return dg.SkipReason(BUSY)
+        if spec.several_units:
+            follow_units(historian, bench.store, spec, bench.now)
         fmu = fmu_sha256(twin.fmu_path)
         windows = new_windows(historian, bench.store, spec, grid, bench.now, fmu)
         if not windows:
             return dg.SkipReason(NOTHING_NEW)
         return dg.RunRequest(run_key=_news(historian, bench, spec, windows, fmu), tags=range_tags(windows))
+
+    return sensor
+
+
+def build_fleet_sensor(twin: Twin, home: Home | None = None) -> dg.SensorDefinition:
+    """Compares the units of a divided twin anew when none of its shards is at work and their states have changed."""
+    spec = twin.spec
+
+    @dg.sensor(
+        name=f"{spec.name}_fleet",
+        job_name=job_name(spec),
+        minimum_interval_seconds=SENSOR_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Starts a run that compares the units when shards have new results.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, bench: dg.ResourceParam[Workbench]
+    ) -> dg.RunRequest | dg.SkipReason:
+        if any(_is_busy(context.instance, part, home) for part in (*parts_of(spec), spec)):
+            return dg.SkipReason(BUSY)
+        windows = stale_windows(bench.store, spec, newest=FLEET_WINDOWS_WATCHED)
+        if not windows:
+            return dg.SkipReason(NOTHING_NEW)
+        digest = hashlib.sha256()
+        for window in windows:
+            digest.update(made_from(bench.store, spec, FLEET, window)[MADE_FROM].encode())
+        return dg.RunRequest(run_key=digest.hexdigest(), tags=range_tags(windows))
 
     return sensor
 

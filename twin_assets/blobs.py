@@ -2,8 +2,7 @@
 
 Belongs here: the question, the answer for folders, and which of the two a place's name means. S3's answer is
 ``aws.s3``, on boto3's own client: s3fs (behind universal-pathlib) pins a botocore older than the one that boto3 needs,
-and pyarrow's S3 file system brings a second AWS SDK, with credentials and errors of its own and without conditional
-writes.
+and pyarrow's S3 file system brings a second AWS SDK, with credentials and errors of its own.
 """
 
 import os

@@ -10,12 +10,18 @@ The verdicts are pure functions (``stages.verdicts``); here they meet Dagster. T
   a run that covers good windows and bad ones publishes the good ones and shows as failed; and ``published``
   materialized by hand, without the checks, refuses what the checks refuse.
 
+**A unit's trouble is its own.** Where a check refuses only some units of a window, the others' results are published.
+The check fails, with severity WARN, and names them; the window is materialized, with their number; the run succeeds,
+for it did all that could be done, and in a fleet somebody's sensor is always broken: a run that fails is one that left
+a window without results. `twin run` tells of both, and ends with exit code 1.
+
 What is refused is remembered in the store (stage ``refused``) with its verdicts, so that it is not tried again until
 its data or the checks change; or until the window is over, where all that refused it was that it is live and stale.
 What it had published before it was refused is withdrawn from the historian.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 import pandas as pd
@@ -28,6 +34,7 @@ from twin_assets.spec_file import Twin
 from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
     OBSERVATIONS,
+    TELEMETRY,
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
@@ -35,7 +42,10 @@ from twin_assets.stages.answers import model_answers
 from twin_assets.stages.diagnosis import diagnosis
 from twin_assets.stages.predictions import failed_predictions
 from twin_assets.stages.publish import refuse_window
-from twin_assets.stages.states import previous_state, states_of
+from twin_assets.stages.refusals import Refusal
+from twin_assets.stages.states import start_states
+from twin_assets.stages.telemetry import read_units
+from twin_assets.stages.units import failed_units
 from twin_assets.stages.verdicts import (
     Verdict,
     finite,
@@ -71,13 +81,26 @@ CHECKS: Mapping[str, tuple[str, str]] = {
 and refused results are computed and shown all the same."""
 
 REFUSED_VERDICT = "refused"
+UNITS_REFUSED_VERDICT = "units refused"
 
 JUDGED_BY_HAND = 31
 """So many of the newest windows are judged when the checks are started by hand, without windows."""
 
 
-def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> list[Verdict]:
-    """All verdicts on one window, in the order of ``CHECKS``.
+class Judgement(NamedTuple):
+    """What is thought of one window.
+
+    Attributes:
+        verdicts: in the order of ``CHECKS``.
+        refusal: whose results are not published for them.
+    """
+
+    verdicts: list[Verdict]
+    refusal: Refusal
+
+
+def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> Judgement:
+    """Judge one window.
 
     Raises:
         TwinError: if one of its tables was never made.
@@ -86,21 +109,19 @@ def judge(store: Store, spec: TwinSpec, window: Window, now: pd.Timestamp) -> li
         _table(store, spec, stage, window)
         for stage in (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
     )
-    return [
+    filtered, predicted = (store.metadata(spec.name, stage, window.key) for stage in (UKF_STATE, VIRTUAL_SENSORS))
+    stopped = failed_units(predicted) | failed_units(filtered)
+    verdicts = [
         innovation_consistency(spec, ukf_state),
         measured_enough(spec, ukf_state),
         off_bounds(spec, coefficients),
-        identifiability(spec, ukf_state, states_of(previous_state(store, spec, window))),
-        freshness(spec, window, observations, now),
+        identifiability(spec, ukf_state, start_states(store, spec, window)),
+        freshness(spec, window, observations, now, read_units(store.metadata(spec.name, TELEMETRY, window.key))),
         finite(coefficients, virtual_sensors),
-        model_answers(spec, ukf_state, failed_predictions(store.metadata(spec.name, VIRTUAL_SENSORS, window.key))),
+        model_answers(spec, ukf_state, failed_predictions(predicted), stopped),
         diagnosis(spec, ukf_state),
     ]
-
-
-def refused(verdicts: Sequence[Verdict]) -> str:
-    """Why nothing may be published, for people; empty if it may."""
-    return " ".join(f"{verdict.name}: {verdict.description}" for verdict in verdicts if verdict.refuses)
+    return Judgement(verdicts, Refusal.of(verdicts, coefficients, virtual_sensors))
 
 
 def refuse(
@@ -136,10 +157,10 @@ def build_checks(twin: Twin) -> dg.AssetChecksDefinition:
             judged = {
                 window.key: judge(bench.store, spec, window, bench.now) for window in _judged(context, spec, bench)
             }
-            for key, verdicts in judged.items():
-                if refused(verdicts):
+            for key, (verdicts, refusal) in judged.items():
+                if refusal.whole:
                     refuse(context, bench, historian, spec, WindowGrid.of(spec).parse(key), verdicts)
-        all_refused = bool(judged) and all(refused(verdicts) for verdicts in judged.values())
+        all_refused = bool(judged) and all(refusal.whole for _, refusal in judged.values())
         selected = {key.name for key in context.op_execution_context.selected_asset_check_keys}
         for name in CHECKS:
             if name in selected:
@@ -149,10 +170,11 @@ def build_checks(twin: Twin) -> dg.AssetChecksDefinition:
 
 
 def check_result(
-    spec: TwinSpec, name: str, judged: Mapping[str, Sequence[Verdict]], *, all_refused: bool
+    spec: TwinSpec, name: str, judged: Mapping[str, Judgement], *, all_refused: bool
 ) -> dg.AssetCheckResult:
     """One check's verdict on all windows, by their keys."""
-    verdicts = {key: next(verdict for verdict in found if verdict.name == name) for key, found in judged.items()}
+    verdicts = {key: next(one for one in found.verdicts if one.name == name) for key, found in judged.items()}
+    whole = {key for key, found in judged.items() if found.refusal.whole}
     failed = {key: verdict for key, verdict in verdicts.items() if not verdict.passed}
     blocking = all_refused and any(verdict.refuses for verdict in failed.values())
     return dg.AssetCheckResult(
@@ -161,7 +183,7 @@ def check_result(
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
         description=_told(failed, len(verdicts)),
-        metadata=_numbers(verdicts) | {"verdicts": dg.MetadataValue.table(_records(verdicts), _SCHEMA)},
+        metadata=_numbers(verdicts) | {"verdicts": dg.MetadataValue.table(_records(verdicts, whole), _SCHEMA)},
     )
 
 
@@ -174,21 +196,28 @@ def _told(failed: Mapping[str, Verdict], windows: int) -> str:
 
 
 _SCHEMA = dg.TableSchema(
-    [dg.TableColumn("window"), dg.TableColumn("verdict"), dg.TableColumn("why")],
+    [dg.TableColumn("window"), dg.TableColumn("verdict"), dg.TableColumn("units"), dg.TableColumn("why")],
 )
 
 
-def _records(verdicts: Mapping[str, Verdict]) -> list[dg.TableRecord]:
+def _records(verdicts: Mapping[str, Verdict], whole: Collection[str]) -> list[dg.TableRecord]:
     return [
         dg.TableRecord(
             {
                 "window": key,
-                "verdict": REFUSED_VERDICT if verdict.refuses else "holds" if verdict.passed else "warning",
+                "verdict": _word(verdict, whole=key in whole),
+                "units": ", ".join(verdict.units),
                 "why": verdict.description,
             }
         )
         for key, verdict in verdicts.items()
     ]
+
+
+def _word(verdict: Verdict, *, whole: bool) -> str:
+    if verdict.refuses:
+        return REFUSED_VERDICT if whole else UNITS_REFUSED_VERDICT
+    return "holds" if verdict.passed else "warning"
 
 
 def _numbers(verdicts: Mapping[str, Verdict]) -> dict[str, dg.MetadataValue | float | int | str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from twin_assets.assets.calibrated_coefficients import calibrated_coefficients_asset
+from twin_assets.assets.fleet import fleet_asset, outlier_check
 from twin_assets.assets.fmu import FMU, fmu_asset
 from twin_assets.assets.observations import observations_asset
 from twin_assets.assets.published import published_asset
@@ -21,16 +22,18 @@ from twin_assets.assets.smoothed_coefficients import smoothed_coefficients_asset
 from twin_assets.assets.telemetry import telemetry_asset
 from twin_assets.assets.ukf_state import ukf_state_asset
 from twin_assets.assets.virtual_sensors import virtual_sensors_asset
-from twin_assets.automation import build_job, build_schedules, build_sensor
+from twin_assets.automation import build_fleet_sensor, build_job, build_schedules, build_sensor
 from twin_assets.checks import build_checks
 from twin_assets.home import Home, twins_path_from
 from twin_assets.models import Opener
 from twin_assets.neighbours import clashes
 from twin_assets.progress import Progress, silent
 from twin_assets.resources import Clock, build_resources
+from twin_assets.shards import is_divided, shards_of
 from twin_assets.spec_file import SpecError, Twin, find_twins
 from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
+    FLEET,
     OBSERVATIONS,
     PUBLISHED,
     SMOOTHED_COEFFICIENTS,
@@ -49,8 +52,9 @@ STAGES: Mapping[str, Callable[[Twin], dg.AssetsDefinition]] = {
     VIRTUAL_SENSORS: virtual_sensors_asset,
     PUBLISHED: published_asset,
     SMOOTHED_COEFFICIENTS: smoothed_coefficients_asset,
+    FLEET: fleet_asset,
 }
-"""Every twin has all of them but the last: that one is of twins with ``smoothing``."""
+"""Every twin has all of them but the last two: those are of twins with ``smoothing``, and of several units."""
 
 LOCATION = "twins"
 """The code location's name in workspace.yaml."""
@@ -83,18 +87,26 @@ def build_definitions(
     twins = tuple(twins)
     if clashing := clashes(twins):
         raise SpecError(finding for findings in clashing.values() for finding in findings)
+    run = [shard for twin in twins for shard in shards_of(twin)]
+    # What compares the units of a divided twin is made when its shards are.
+    divided = [twin for twin in twins if is_divided(twin.spec) and twin.spec.several_units]
+    compared = [*divided, *(twin for twin in run if twin.spec.shows_fleet)]
     with warnings.catch_warnings():
         # Backfill policies are marked beta; the pinned release has them, and the tests hold what is relied on.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Definitions(
             assets=[
-                *(asset for twin in twins for asset in assets_of(twin)),
+                *(asset for twin in run for asset in assets_of(twin)),
+                *(fleet_asset(twin) for twin in divided),
                 *(broken_asset(folder, reason) for folder, reason in (broken or {}).items()),
             ],
-            asset_checks=[build_checks(twin) for twin in twins],
-            jobs=[build_job(twin) for twin in twins],
-            schedules=[schedule for twin in twins for schedule in build_schedules(twin, home)],
-            sensors=[build_sensor(twin, home) for twin in twins],
+            asset_checks=[*map(build_checks, run), *map(outlier_check, compared)],
+            jobs=[build_job(twin) for twin in (*run, *divided)],
+            schedules=[schedule for twin in run for schedule in build_schedules(twin, home)],
+            sensors=[
+                *(build_sensor(twin, home) for twin in run),
+                *(build_fleet_sensor(twin, home) for twin in divided),
+            ],
             resources=build_resources(home=home, clock=clock, progress=progress, opener=opener, pictures=pictures),
             executor=executor(),
         )
@@ -102,7 +114,8 @@ def build_definitions(
 
 def assets_of(twin: Twin) -> list[dg.AssetsDefinition]:
     """The stages of one twin."""
-    return [make(twin) for stage, make in STAGES.items() if stage != SMOOTHED_COEFFICIENTS or twin.spec.smoothing]
+    has = {SMOOTHED_COEFFICIENTS: twin.spec.smoothing, FLEET: twin.spec.shows_fleet}
+    return [make(twin) for stage, make in STAGES.items() if has.get(stage, True)]
 
 
 def executor() -> dg.ExecutorDefinition:

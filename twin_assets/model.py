@@ -32,6 +32,10 @@ class EvaluationError(TwinError):
         self.coefficients = dict(coefficients)
 
 
+class NotStartedError(EvaluationError):
+    """A model does not even start: nothing can be asked of it, whatever about."""
+
+
 class PredictiveModel(Protocol):
     """A model with named coefficients, inputs and outputs, evaluated in batches."""
 

@@ -1,14 +1,17 @@
 """The models of one run: each twin's worker processes are started when first needed, and ended with the run.
 
+The units of a twin are worked on side by side, by a team of processes that have a model each (``team``).
+
 A run computes with one FMU from beginning to end: the file as it was when the run first asked for it. Whoever replaces
 it meanwhile is not noticed where it is loaded already, and ends the run where it is not.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from twin_assets.errors import TwinError
 from twin_assets.model import (
@@ -22,7 +25,13 @@ from twin_assets.model import (
     attempt_follow,
 )
 from twin_assets.simulation import FmuReplacedError, fmu_sha256
+from twin_assets.simulation.fmu_model import usable_cores
 from twin_assets.spec_file import Twin
+from twin_assets.stages.units import Job, in_turn
+from twin_assets.team import Team
+from twin_assets.team_messages import Opening
+
+T = TypeVar("T")
 
 
 class RunningModel(PredictiveModel, Protocol):
@@ -50,14 +59,21 @@ Opener = Callable[[Twin, int | None], AbstractContextManager[RunningModel]]
 class LazyModel:
     """A twin's model that is opened at the first evaluation: where everything is up to date nothing is started."""
 
-    def __init__(self, twin: Twin, open_now: Callable[[], RunningModel]) -> None:
+    def __init__(
+        self,
+        twin: Twin,
+        open_now: Callable[[], RunningModel],
+        team_for: Callable[[str, int], Team | None] = lambda _sha256, _jobs: None,
+        sha256: str | None = None,
+    ) -> None:
         spec = twin.spec
         self.coefficients = tuple(part.name for part in spec.coefficients)
         self.inputs = tuple(part.name for part in spec.inputs)
         self.outputs = tuple(part.name for part in (*spec.measurements, *spec.virtual_sensors))
         self._path = twin.fmu_path
-        self._open_now = open_now
+        self._open_now, self._team_for, self._given = open_now, team_for, sha256
         self._model: RunningModel | None = None
+        self._teams_runs, self._teams_seconds = 0, 0.0
 
     @cached_property
     def sha256(self) -> str:
@@ -66,17 +82,32 @@ class LazyModel:
         Raises:
             FmuError: if the file cannot be read.
         """
-        return fmu_sha256(self._path)
+        return fmu_sha256(self._path) if self._given is None else self._given
 
     @property
     def model_runs(self) -> int:
-        """Evaluations so far."""
-        return self._model.model_runs if self._model else 0
+        """Evaluations so far, the team's among them."""
+        return self._teams_runs + (self._model.model_runs if self._model else 0)
 
     @property
     def model_seconds(self) -> float:
         """Time that they took inside the workers, summed over them."""
-        return self._model.model_seconds if self._model else 0.0
+        return self._teams_seconds + (self._model.model_seconds if self._model else 0.0)
+
+    def each(self, jobs: Sequence[Job[T]], tell: Callable[[int, int, int], None]) -> Iterator[T]:
+        """See SideBySide.
+
+        Raises:
+            TwinError: if the model does not start, or was replaced since the run first asked for it.
+        """
+        team = self._team_for(self.sha256, len(jobs))
+        if team is None:
+            yield from in_turn(self, jobs, tell)
+            return
+        for done in team.each(jobs, tell, self):
+            self._teams_runs += done.model_runs
+            self._teams_seconds += done.model_seconds
+            yield done.result
 
     def evaluate(self, coefficients: Floats, inputs: Floats) -> Floats:
         """See PredictiveModel.
@@ -168,20 +199,37 @@ class Models:
     Args:
         opener: opens a twin's model.
         workers: worker processes of each; one per core if None.
+        side_by_side: whether units may be worked on in processes of their own, which find the opener by its name.
     """
 
-    def __init__(self, opener: Opener, workers: int | None = None) -> None:
-        self._opener, self._workers = opener, workers
+    def __init__(self, opener: Opener, workers: int | None = None, *, side_by_side: bool = False) -> None:
+        self._opener, self._workers, self._side_by_side = opener, workers, side_by_side
         self._open: dict[str, LazyModel] = {}
+        self._teams: dict[str, Team] = {}
         self._stack = ExitStack()
 
-    def of(self, twin: Twin) -> LazyModel:
-        """The twin's model: one for the whole run, whichever stage asks."""
+    def of(self, twin: Twin, sha256: str | None = None) -> LazyModel:
+        """The twin's model: one for the whole run, whichever stage asks; of an FMU's bytes, where they are named."""
         if twin.spec.name not in self._open:
             self._open[twin.spec.name] = LazyModel(
-                twin, lambda: self._stack.enter_context(self._opener(twin, self._workers))
+                twin,
+                lambda: self._stack.enter_context(self._opener(twin, self._workers)),
+                lambda found, jobs: self._team(twin, found, jobs),
+                sha256,
             )
         return self._open[twin.spec.name]
+
+    def _team(self, twin: Twin, sha256: str, jobs: int) -> Team | None:
+        """Who works on several units side by side; nobody does where there is one core."""
+        cores = max(1, usable_cores() if self._workers is None else self._workers)
+        if not self._side_by_side or cores == 1:
+            return None
+        if twin.spec.name not in self._teams:
+            # Where there are fewer units than cores each model has several of them.
+            opening = Opening(self._opener, twin, max(1, cores // jobs), sha256, os.getpid())
+            team = self._teams[twin.spec.name] = Team(opening, cores)
+            self._stack.callback(team.close)
+        return self._teams[twin.spec.name]
 
     def __enter__(self) -> Self:
         return self

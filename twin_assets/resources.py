@@ -49,7 +49,9 @@ class Workbench:
 HISTORIAN = f"Holds the samples: the database that ${HISTORIAN_VARIABLE} names, or the embedded one in the home."
 MODELS_CONFIG = {
     "workers": dg.Field(
-        dg.Noneable(int), default_value=None, description="worker processes of each model; one per core if null"
+        dg.Noneable(int),
+        default_value=None,
+        description="processes that work for each model, on its runs or on units side by side; one per core if null",
     )
 }
 
@@ -84,7 +86,8 @@ def build_resources(
             yield opened
 
     def models(context: dg.InitResourceContext) -> Iterator[Models]:
-        with Models(opener, context.resource_config["workers"]) as opened:
+        # What another process cannot find by its name is run in this one.
+        with Models(opener, context.resource_config["workers"], side_by_side=opener is open_model) as opened:
             yield opened
 
     def bench(context: dg.InitResourceContext) -> Iterator[Workbench]:

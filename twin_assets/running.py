@@ -7,14 +7,14 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef  # no public way has overrides
 from dagster_shared.error import SerializableErrorInfo
 
 from twin_assets.automation import job_name, range_tags
-from twin_assets.checks import REFUSED_VERDICT
+from twin_assets.checks import REFUSED_VERDICT, UNITS_REFUSED_VERDICT
 from twin_assets.definitions import LOCATION, build_definitions
 from twin_assets.errors import TwinError
 from twin_assets.home import Home
@@ -55,17 +55,19 @@ class RunSummary:
         run_id: Dagster's.
         windows: keys, in order.
         refused: key -> why nothing of that window was published.
+        refused_units: key -> why nothing of some units was published in it, while others' results were.
         success: everything was materialized and published.
     """
 
     run_id: str
     windows: tuple[str, ...]
     refused: Mapping[str, str]
+    refused_units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
         """Whether everything was published."""
-        return not self.refused
+        return not self.refused and not self.refused_units
 
 
 def run_windows(
@@ -107,7 +109,8 @@ def run_windows(
             raise_on_error=False,
         )
     _raise_failures(result)
-    return RunSummary(result.run_id, tuple(window.key for window in windows), _refused(result))
+    refused, of_units = (_refused(result, verdict) for verdict in (REFUSED_VERDICT, UNITS_REFUSED_VERDICT))
+    return RunSummary(result.run_id, tuple(window.key for window in windows), refused, of_units)
 
 
 @contextmanager
@@ -154,13 +157,13 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _refused(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Why windows were refused, from the checks' verdicts."""
+def _refused(result: dg.ExecuteInProcessResult, verdict: str) -> dict[str, str]:
+    """Why windows, or units of them, were refused, from the checks' verdicts."""
     refused: dict[str, list[str]] = {}
     for evaluation in result.get_asset_check_evaluations():
         table = evaluation.metadata["verdicts"]
         for record in table.records if isinstance(table, dg.TableMetadataValue) else ():
-            if record.data["verdict"] == REFUSED_VERDICT:
+            if record.data["verdict"] == verdict:
                 refused.setdefault(str(record.data["window"]), []).append(
                     f"{evaluation.check_name}: {record.data['why']}"
                 )

@@ -371,6 +371,23 @@ class CheckSpec(Part):
     )
 
 
+class FleetSpec(Part):
+    """What units of one kind have to do with each other."""
+
+    prior: Literal["fleet", "own"] | None = Field(
+        None,
+        description="what a unit that comes later starts from: own, this file's `initial` and `initial_std`; fleet,"
+        " what the units seen by the end of the window before say of another one, where at least three tell the"
+        " coefficient. Without it, fleet where units are discovered, own where they are named",
+    )
+    silent_after: Duration = Field(
+        timedelta(days=1), description="a unit without a sample for so long is noted as silent in the record of units"
+    )
+    outlier_probability: Number = Field(
+        1e-3, gt=0, lt=0.1, description="chance that a window of a good fleet names any unit as an outlier"
+    )
+
+
 class TwinSpec(Part):
     """One described model of one kind of machine: the whole of ``twin.yaml``."""
 
@@ -379,6 +396,13 @@ class TwinSpec(Part):
     model: ModelSpec = Field(description="the simulation model")
     units: Annotated[tuple[Text, ...] | Literal["discovered"], BeforeValidator(_units)] = Field(
         (), description="physical machines; one named like the twin if empty; `discovered`: those in the historian"
+    )
+    fleet: FleetSpec = Field(FleetSpec(), description="what units of one kind have to do with each other")
+    shards: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="into how many parts, each with runs of its own, the units are divided; no result depends on it",
     )
     inputs: tuple[InputSpec, ...] = Field((), description="operating conditions that the model is told")
     coefficients: tuple[CoefficientSpec, ...] = Field(min_length=1, description="model parameters to calibrate")
@@ -496,6 +520,25 @@ class TwinSpec(Part):
     def named_units(self) -> tuple[str, ...] | None:
         """The units that twin.yaml names, one like the twin where it names none; None if they are discovered."""
         return None if self.units == DISCOVERED else self.units or (self.name,)
+
+    @property
+    def several_units(self) -> bool:
+        """Whether there may be more than one unit."""
+        return self.named_units is None or len(self.named_units) > 1
+
+    @property
+    def learns_from_fleet(self) -> bool:
+        """Whether a unit that comes later starts from what the others say."""
+        return (self.fleet.prior or ("fleet" if self.units == DISCOVERED else "own")) == "fleet"
+
+    @property
+    def shows_fleet(self) -> bool:
+        """Whether the stage that compares units is one of this twin's own."""
+        return self.several_units and self.shards == 1
+
+    def holds(self, unit: str) -> bool:  # noqa: ARG002 - a shard holds some
+        """Whether a unit that the historian has is one of this twin's."""
+        return True
 
     @property
     def sources(self) -> tuple[spec_names.Claim, ...]:

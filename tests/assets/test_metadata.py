@@ -92,3 +92,13 @@ def test_the_share_of_what_is_not_valid_is_charted_with_the_newest_reason() -> N
     assert validity_share(table) == {"invalid_share": 2 / 3, "invalid_because": "speed = 8"}
     assert validity_share(table[:1]) == {"invalid_share": 0.0}
     assert validity_share(table[:0]) == {}
+
+
+def test_a_fleet_shows_some_of_its_units() -> None:
+    """A thousand units make no thousand numbers an event; how many are not shown is said."""
+    units = [f"line_{number:04}" for number in range(1_000)]
+    frame = pd.DataFrame({"unit": units, "b9": 1.0, "b9_std": 0.1, "b9_lower": 0.8, "b9_upper": 1.2})
+    assert list(newest_values(frame, ["b9"])) == [f"{unit}/b9" for unit in units[:20]]
+    told = newest_estimates(frame, ["b9"], {})
+    assert told.count("| line_") == 20
+    assert told.endswith("And 980 more units, in the table.")

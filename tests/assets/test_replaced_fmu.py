@@ -9,7 +9,7 @@ import pytest
 
 from twin_assets.simulation import fmu_sha256
 from twin_assets.stages import CALIBRATED_COEFFICIENTS, OBSERVATIONS, TELEMETRY, UKF_STATE, VIRTUAL_SENSORS
-from twin_assets.stages.ukf import FINGERPRINT, fingerprint
+from twin_assets.stages.fingerprint import FINGERPRINT, fingerprint
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 Line = Any  # conftest's, which cannot be imported

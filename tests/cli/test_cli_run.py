@@ -64,7 +64,7 @@ def test_run_does_what_is_new_and_then_nothing(home: Home, capsys: pytest.Captur
     main(["run", "web_line"])
     assert "up to date" in capsys.readouterr().out
     main(["run", "web_line", "--json"])
-    assert json.loads(capsys.readouterr().out) == {"run_id": None, "windows": [], "refused": {}}
+    assert json.loads(capsys.readouterr().out) == {"run_id": None, "windows": [], "refused": {}, "refused_units": {}}
     _measure(home, START + pd.Timedelta(days=1, hours=1), 1)
     main(["run", "web_line"])
     said = capsys.readouterr()

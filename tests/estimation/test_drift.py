@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin_assets.estimation import Coefficients, Gaussian, coefficient_marginals
@@ -103,3 +103,26 @@ def test_covariance_stays_positive_definite(depth: float, width: float, correlat
     assert (np.linalg.eigvalsh(after.cov) > 0).all()
     assert (after.cov == after.cov.T).all()
     assert (np.diag(after.cov) >= growth * (1.0 - 1e-9)).all()
+
+
+@settings(deadline=None)
+@given(depth=st.floats(-6, 3), width=st.floats(0.05, 3), growth=st.floats(0.01, 30))
+def test_no_state_stays_deeper_than_the_walk_lets_be_true(depth: float, width: float, growth: float) -> None:
+    """The coefficient of the new mean is the law's 5 % quantile where it was less, else what it was: nothing between.
+
+    The law is the folded normal's, mixed over two thousand equally likely starts.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtr, ndtri
+
+    coefficients = Coefficients(("a",), np.zeros(1), 2.5 * np.ones(1), np.ones(1), np.zeros(1), np.array([np.inf]))
+    after = drifted(Gaussian(np.array([depth]), np.array([[width**2]])), growth, coefficients)
+    starts = np.logaddexp(0.0, depth + width * ndtri((np.arange(2000) + 0.5) / 2000))
+    walk = np.sqrt(growth)
+
+    def missing(value: float) -> float:
+        return float((ndtr((value - starts) / walk) - ndtr((-value - starts) / walk)).mean()) - 0.05
+
+    floor = brentq(missing, 0.0, starts.max() + 9.0 * walk)
+    found, before = np.logaddexp(0.0, after.mean[0]), np.logaddexp(0.0, depth)
+    assert found == pytest.approx(max(before, floor), rel=5e-3)

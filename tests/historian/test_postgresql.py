@@ -111,7 +111,7 @@ def test_one_read_is_one_state_of_the_database(postgresql_url: str, samples: Sam
     both = pd.concat([samples("2026-01-01"), samples("2026-01-01", property="Roller2_w")])
     with opened(postgresql_url) as writer, opened(postgresql_url) as reader:
         writer.write(both)
-        reached, go_on = paused(reader, "SELECT samples.time_ns")
+        reached, go_on = paused(reader, "SELECT samples.series_id")
         reading, results = in_thread(lambda: reader.read(UNITS, ("Roller1_w", "Roller2_w"), START, END))
         assert reached.wait(60)
         writer.write(both.assign(value=2.0))

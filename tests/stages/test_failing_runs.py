@@ -15,11 +15,12 @@ from twin_assets.models import LazyModel
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages.answers import model_answers
+from twin_assets.stages.fingerprint import BLOCK
 from twin_assets.stages.observations import observe
 from twin_assets.stages.predictions import failed_predictions
 from twin_assets.stages.results import ResultTable, virtual_sensors_table
 from twin_assets.stages.tables import Table
-from twin_assets.stages.ukf import BLOCK, UkfResult, assimilate
+from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.windows import Window
 
 MakeSpec = Callable[..., TwinSpec]

@@ -8,10 +8,11 @@ import pytest
 
 from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
+from twin_assets.stages.fingerprint import fingerprint
 from twin_assets.stages.identifiability import told_in_window
 from twin_assets.stages.observations import observe
 from twin_assets.stages.states import states_of
-from twin_assets.stages.ukf import UkfResult, assimilate, fingerprint
+from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.stages.verdicts import identifiability
 from twin_assets.windows import WindowGrid
 

@@ -27,13 +27,13 @@ from twin_assets.stages.lineage import is_current, made_from
 from twin_assets.stages.live import live_windows, new_windows, pending_windows
 from twin_assets.stages.observations import observe, telemetry_windows
 from twin_assets.stages.publish import publish_window, published_properties, published_samples
+from twin_assets.stages.refusals import JUDGE_AGAIN
 from twin_assets.stages.results import virtual_sensors_table
 from twin_assets.stages.smoothing import smoothed_table
 from twin_assets.stages.states import previous_state
 from twin_assets.stages.tables import load
 from twin_assets.stages.telemetry import read_telemetry, resolve_units
 from twin_assets.stages.ukf import assimilate
-from twin_assets.stages.verdicts import JUDGE_AGAIN
 from twin_assets.store import Store
 from twin_assets.windows import Window, WindowGrid
 

@@ -14,6 +14,7 @@ from twin_assets.estimation import Gaussian
 from twin_assets.model import PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import OBSERVATIONS, PUBLISHED, UKF_STATE, VIRTUAL_SENSORS
+from twin_assets.stages.fingerprint import fingerprint
 from twin_assets.stages.joint import joint_of_row
 from twin_assets.stages.lineage import described
 from twin_assets.stages.observations import observe
@@ -21,7 +22,7 @@ from twin_assets.stages.predictions import unstated
 from twin_assets.stages.results import virtual_sensors_table
 from twin_assets.stages.states import posterior_of_row
 from twin_assets.stages.tables import Table, load
-from twin_assets.stages.ukf import UkfResult, assimilate, fingerprint
+from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
 

@@ -9,10 +9,11 @@ import pytest
 from tests.stages.moving import Swing, recorded, spec_of
 from twin_assets.model import Attempt, FailedRow, Floats, InputPath
 from twin_assets.stages.answers import model_answers
+from twin_assets.stages.fingerprint import BLOCK
 from twin_assets.stages.predictions import failed_predictions
 from twin_assets.stages.results import coefficients_table, virtual_sensors_table
 from twin_assets.stages.tables import Table
-from twin_assets.stages.ukf import BLOCK, UkfResult, assimilate
+from twin_assets.stages.ukf import UkfResult, assimilate
 
 TRUTH = np.array([2.1, 3.05])
 NAMES = ("mass", "stiffness")

@@ -13,11 +13,12 @@ import pytest
 from twin_assets.model import EvaluationError, PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
+from twin_assets.stages.fingerprint import fingerprint
 from twin_assets.stages.observations import observe
 from twin_assets.stages.settings import coefficients_of
 from twin_assets.stages.states import previous_key, previous_state, start_state, states_of, watermark
 from twin_assets.stages.tables import load
-from twin_assets.stages.ukf import UkfResult, assimilate, fingerprint
+from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
 

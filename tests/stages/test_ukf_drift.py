@@ -10,9 +10,10 @@ import pytest
 from twin_assets.assets.ukf_state import columns, shown_of
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
+from twin_assets.stages.fingerprint import fingerprint
 from twin_assets.stages.smoothing import smoothed_table
 from twin_assets.stages.states import pace_of_row, states_of
-from twin_assets.stages.ukf import UkfResult, fingerprint
+from twin_assets.stages.ukf import UkfResult
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
 

@@ -11,8 +11,9 @@ import pytest
 from twin_assets.assets.ukf_state import columns, shown_of
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
+from twin_assets.stages.fingerprint import fingerprint
 from twin_assets.stages.states import states_of
-from twin_assets.stages.ukf import UkfResult, fingerprint
+from twin_assets.stages.ukf import UkfResult
 from twin_assets.store import Store
 
 DAYS = ("2026-01-01", "2026-01-02")

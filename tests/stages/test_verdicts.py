@@ -7,16 +7,14 @@ import pandas as pd
 import pytest
 
 from twin_assets.spec import TwinSpec
+from twin_assets.stages.refusals import JUDGE_AGAIN, judged_again, verdict_table, waiting_units
 from twin_assets.stages.verdicts import (
-    JUDGE_AGAIN,
     Verdict,
     finite,
     freshness,
     innovation_consistency,
-    judged_again,
     measured_enough,
     off_bounds,
-    verdict_table,
 )
 from twin_assets.windows import Window
 
@@ -148,8 +146,9 @@ def test_only_staleness_passes_by_itself(make_spec: MakeSpec, day: Window) -> No
     stale = freshness(spec, day, coefficients((0, 1), (0, 1)), pd.Timestamp("2026-01-02 12:00", tz="UTC"))
     good, bad, told = (innovation_consistency(spec, ukf_rows(nis, 3)) for nis in (3.0, 4.1, 1.0))
     again = {JUDGE_AGAIN: day.end.isoformat()}
-    assert judged_again([good, stale, told]) == again
-    assert judged_again([good, stale, bad]) == judged_again([bad]) == judged_again([good, told]) == {}
+    assert judged_again(waiting_units([good, stale, told])) == again
+    for verdicts in ([good, stale, bad], [bad], [good, told]):
+        assert judged_again(waiting_units(verdicts)) == {}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -184,5 +183,6 @@ def test_too_much_gated_refuses(spec: TwinSpec) -> None:
 def test_verdicts_become_a_table() -> None:
     """Types hold also without any."""
     table = verdict_table([Verdict("finite", passed=False, description="why")])
-    assert table.to_dict("records") == [{"name": "finite", "passed": False, "severity": "error", "description": "why"}]
+    told = {"name": "finite", "passed": False, "severity": "error", "description": "why", "units": "[]"}
+    assert table.to_dict("records") == [told]
     pd.testing.assert_series_equal(table.dtypes, verdict_table([]).dtypes)

@@ -14,9 +14,10 @@ from twin_assets.spec import TwinSpec
 from twin_assets.stages import UKF_STATE
 from twin_assets.stages.answers import model_answers
 from twin_assets.stages.diagnosis import diagnosis
+from twin_assets.stages.fingerprint import BLOCK, fingerprint
 from twin_assets.stages.states import states_of
 from twin_assets.stages.tables import Table
-from twin_assets.stages.ukf import BLOCK, UkfResult, assimilate, fingerprint
+from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.store import Store
 
 START, EVERY = pd.Timestamp("2026-01-01", tz="UTC"), pd.Timedelta("20min")

@@ -5,6 +5,7 @@ Belongs here: turning tables into Dagster's metadata. Numbers are floats or ints
 
 import base64
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.plots import png
+from twin_assets.stages.units import Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +23,8 @@ Metadata = dict[str, dg.MetadataValue | float | int | str]
 
 ESTIMATE_SUFFIXES = ("", "_std", "_lower", "_upper")
 PREVIEW_ROWS = 5
+# Of a fleet so many units are shown: Dagster keeps every number of every materialization for ever.
+UNITS_SHOWN = 20
 PREVIEW_COLUMNS = 14
 # What would make a preview unreadable.
 BULKY = (
@@ -58,23 +62,41 @@ def newest_estimates(frame: pd.DataFrame, names: Sequence[str], measures: Mappin
         names: what to show.
         measures: unit of measure by name, where there is one.
     """
+    units = frame.groupby("unit", sort=True)
     rows = [
         (unit, name, measures.get(name, ""), *(part[name + suffix].iloc[-1] for suffix in ESTIMATE_SUFFIXES))
-        for unit, part in frame.groupby("unit", sort=True)
+        for unit, part in itertools.islice(units, UNITS_SHOWN)
         for name in names
     ]
-    return markdown_table(("unit", "name", "in", "value", "std", "lower", "upper"), rows)
+    table = markdown_table(("unit", "name", "in", "value", "std", "lower", "upper"), rows)
+    more = units.ngroups - UNITS_SHOWN
+    return table if more <= 0 else f"{table}\n\nAnd {more} more units, in the table."
 
 
 def newest_values(frame: pd.DataFrame, names: Sequence[str]) -> Metadata:
-    """The newest value of every name, for charts: ``name``, or ``unit/name`` where the table has several units."""
+    """The newest value of every name, for charts: ``name``, or ``unit/name`` where the table has several units.
+
+    Of a fleet those of the first units by name.
+    """
     units = frame.groupby("unit", sort=True)
     several = units.ngroups > 1
     found: Metadata = {}
-    for unit, part in units:
+    for unit, part in itertools.islice(units, UNITS_SHOWN):
         prefix = f"{unit}/" if several else ""
         found |= numbers({prefix + name: part[name].iloc[-1] for name in names})
     return found
+
+
+def stopped_units(stopped: Mapping[str, Stopped]) -> Metadata:
+    """How many units could not be gone on with, and why; nothing where there are none."""
+    return (
+        {
+            "failed_units": len(stopped),
+            "failed_because": "; ".join(each.why for each in itertools.islice(stopped.values(), UNITS_SHOWN)),
+        }
+        if stopped
+        else {}
+    )
 
 
 def numbers(values: Mapping[str, float]) -> Metadata:

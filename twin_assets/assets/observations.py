@@ -36,7 +36,11 @@ def observations_asset(twin: Twin) -> dg.AssetsDefinition:
         def make(window: Window, _: Steps) -> Made:
             keys = [each.key for each in telemetry_windows(spec, grid, window)]
             telemetry = bench.store.read_many(spec.name, TELEMETRY, keys)
-            found = observe(spec, resolve_units(spec, historian), window, telemetry, bench.now)
+            units = resolve_units(spec, historian)
+            if spec.named_units is None:
+                # Also those that the historian has no more.
+                units = tuple(sorted({*units, *telemetry["unit"]}))
+            found = observe(spec, units, window, telemetry, bench.now)
             return Made(found.frame, found.metadata, reason_counts(spec, found.frame))
 
         return Tables(twin, OBSERVATIONS, bench).make(context, make)

@@ -1,6 +1,6 @@
 """published: results that passed the checks, written back to the historian under properties of their own.
 
-The only asset that may take some windows of a run and leave others: see ``checks``.
+The only asset that may take some windows of a run, or some units of a window, and leave others: see ``checks``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from twin_assets.assets.windowed import Tables, windowed_asset, windows_of
-from twin_assets.checks import REFUSED_VERDICT, judge, refuse, refused
+from twin_assets.checks import REFUSED_VERDICT, Judgement, judge, refuse
 from twin_assets.historian import Historian
 from twin_assets.progress import within_window
 from twin_assets.resources import Workbench, mended_by_users
@@ -56,12 +56,16 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
             windows = windows_of(context, spec)
             reasons: dict[str, str] = {}
             for number, window in enumerate(windows):
-                verdicts = judge(bench.store, spec, window, bench.now)
-                if reason := refused(verdicts):
-                    reasons[window.key] = reason
-                    refuse(context, bench, historian, spec, window, verdicts)
+                judged = judge(bench.store, spec, window, bench.now)
+                if judged.refusal.whole:
+                    reasons[window.key] = judged.refusal.why
+                    refuse(context, bench, historian, spec, window, judged.verdicts)
                 else:
-                    yield publish(tables, historian, window)
+                    if judged.refusal.units:
+                        context.log.warning(
+                            "window %s: of some units nothing is published: %s", window.key, judged.refusal.why
+                        )
+                    yield publish(tables, historian, window, judged)
                 within_window(bench.progress, PUBLISHED, number, len(windows))(1, 1)
         if reasons:
             told = refusal(reasons, len(windows))
@@ -70,8 +74,8 @@ def published_asset(twin: Twin) -> dg.AssetsDefinition:
     return published
 
 
-def publish(tables: Tables, historian: Historian, window: Window) -> dg.AssetMaterialization:
-    """Write one window's results to the historian, and tell Dagster.
+def publish(tables: Tables, historian: Historian, window: Window, judged: Judgement) -> dg.AssetMaterialization:
+    """Write one window's results to the historian, but those of units that are refused, and tell Dagster.
 
     Raises:
         TwinError: if the historian does not take some of them.
@@ -80,12 +84,13 @@ def publish(tables: Tables, historian: Historian, window: Window) -> dg.AssetMat
     samples = published_samples(
         spec, *(tables.read(stage, window) for stage in (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS))
     )
-    report = publish_window(historian, tables.bench.store, spec, window, samples)
+    report = publish_window(historian, tables.bench.store, spec, window, samples, judged.verdicts)
     counts = {"samples": report.written, "withdrawn": report.withdrawn, "properties": samples["property"].nunique()}
+    refused = {"refused_units": ", ".join(judged.refusal.units), "refused_because": judged.refusal.why}
     return dg.AssetMaterialization(
         asset_key=dg.AssetKey([spec.name, PUBLISHED]),
         partition=window.key,
-        metadata={**counts, **_times(samples)},
+        metadata={**counts, **_times(samples), **(refused if judged.refusal.units else {})},
     )
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from twin_assets.assets.fmu import FMU
-from twin_assets.assets.metadata import numbers
+from twin_assets.assets.metadata import numbers, stopped_units
 from twin_assets.assets.windowed import ITSELF_BEFORE, Made, Steps, Tables, windowed_asset
+from twin_assets.estimation import Gaussian
 from twin_assets.estimation.suspects import SUSPECT
 from twin_assets.models import Models
 from twin_assets.resources import Workbench
@@ -18,8 +19,9 @@ from twin_assets.spec_file import Twin
 from twin_assets.stages import OBSERVATIONS, UKF_STATE
 from twin_assets.stages.history import NO_HISTORY
 from twin_assets.stages.identifiability import told_in_window
+from twin_assets.stages.newcomers import FLEET_PRIOR, described, fleet_prior, rests_on_others
 from twin_assets.stages.settings import estimates_noise
-from twin_assets.stages.states import UnitState, previous_state, states_of, watermark
+from twin_assets.stages.states import UnitState, begun, previous_state, states_of, watermark
 from twin_assets.stages.tables import load
 from twin_assets.stages.ukf import UkfResult, assimilate
 from twin_assets.windows import Window
@@ -52,6 +54,13 @@ def ukf_state_asset(twin: Twin) -> dg.AssetsDefinition:
 
         def make(window: Window, steps: Steps) -> Made:
             before_s, previous = model.model_seconds, previous_state(bench.store, spec, window)
+            asked: list[str] = []
+
+            def fleet() -> Gaussian | None:
+                found = fleet_prior(bench.store, spec, window)
+                asked.append(described(found))
+                return found
+
             result = assimilate(
                 spec,
                 model,
@@ -59,11 +68,14 @@ def ukf_state_asset(twin: Twin) -> dg.AssetsDefinition:
                 fmu_sha256=model.sha256,
                 existing=load(bench.store, spec.name, UKF_STATE, window.key),
                 previous=previous,
+                fleet=fleet,
                 progress=steps,
             )
             shown = shown_of(spec, result) | {"model_seconds": model.model_seconds - before_s}
-            shown |= told_of(spec, result, states_of(previous))
-            return Made(result.frame, result.metadata, shown)
+            before, after = states_of(previous), states_of(result.metadata)
+            shown |= told_of(spec, result, begun(before, after)) | new_of(before, after)
+            beside = {FLEET_PRIOR: asked[0]} if asked and rests_on_others(spec) else {}
+            return Made(result.frame, {**result.metadata, **beside}, shown)
 
         return tables.make(context, make)
 
@@ -94,6 +106,7 @@ def shown_of(spec: TwinSpec, result: UkfResult) -> dict[str, object]:
         found["restart"] = REPLAY
         found["without_history"] = int((reasons == NO_HISTORY).sum())
         found["carried_updates"] = int((frame["method"] == "carried").sum())
+    found |= stopped_units(result.stopped)
     return found | _noise_found(spec, frame) | _drift_found(spec, frame) | _watermark(reached)
 
 
@@ -131,6 +144,14 @@ def told_of(spec: TwinSpec, result: UkfResult, before: Mapping[str, UnitState]) 
     found: dict[str, object] = {"not_told": "; ".join(lacking)} if lacking else {}
     most = max((each.observations_to_tell for each in told.values()), default=np.inf)
     return found | numbers({"observations_to_tell": most})
+
+
+def new_of(before: Mapping[str, UnitState], after: Mapping[str, UnitState]) -> dict[str, object]:
+    """Units that started in the window, and what they started from."""
+    new = [unit for unit in after if unit not in before]
+    of_fleet = [unit for unit in new if after[unit].origin is not None]
+    found: dict[str, object] = {"new_units": ", ".join(new)} if new else {}
+    return found | ({"started_from_fleet": ", ".join(of_fleet)} if of_fleet else {})
 
 
 def _watermark(reached: pd.Timestamp | None) -> dict[str, object]:

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from twin_assets.assets.fmu import FMU
-from twin_assets.assets.metadata import Metadata, newest_estimates, newest_values, picture
+from twin_assets.assets.metadata import Metadata, newest_estimates, newest_values, picture, stopped_units
 from twin_assets.assets.windowed import Made, Steps, Tables, prediction_columns, windowed_asset
 from twin_assets.model import PredictiveModel
 from twin_assets.models import ClosedModel, LazyModel, Models
@@ -66,6 +66,7 @@ def virtual_sensors_asset(twin: Twin) -> dg.AssetsDefinition:
                 "kept": result.kept,
                 "degraded_predictions": result.degraded,
                 "not_predicted": result.unpredicted,
+                **stopped_units(result.stopped),
                 **validity_share(result.frame),
                 **_misfits(lasting_misfits(spec, observed, filtered, result.frame)),
             }

@@ -19,8 +19,8 @@ from twin_assets.resources import Workbench, mended_by_users
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import Twin
 from twin_assets.stages import UKF_STATE
+from twin_assets.stages.fingerprint import FINGERPRINT, fingerprint
 from twin_assets.stages.lineage import made_from
-from twin_assets.stages.ukf import FINGERPRINT, fingerprint
 from twin_assets.windows import Window, WindowGrid
 
 # A picture shows at least a week of windows, however few a live run covers, and at most what one can make out.

@@ -6,7 +6,7 @@ endpoint are boto3's own: environment, ``~/.aws``, the role of the machine or ta
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from twin_assets.aws.s3_errors import code_of, explained
@@ -46,34 +46,15 @@ class S3Blobs:
         with self._explained(name):
             self.client.put_object(Body=data, **self._object(name))
 
-    def put_if(self, name: str, data: bytes, etag: str | None) -> str | None:
-        """Put bytes only in the place of those that have this ETag (None: only where there are none).
-
-        Returns:
-            the new ETag; None if somebody was faster, and nothing was changed.
-        """
-        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        with self._explained(name):
-            try:
-                return str(self.client.put_object(Body=data, **condition, **self._object(name))["ETag"])
-            except self.client.exceptions.ClientError as error:
-                # Two at once: S3 tells one of them that there is a conflict. Gone meanwhile: there is no such key.
-                if code_of(error) in {"PreconditionFailed", "ConditionalRequestConflict", *ABSENT}:
-                    return None
-                raise
-
     def get(self, name: str) -> bytes | None:
         """See Blobs."""
-        found = self.answer(name)
-        return None if found is None else found["Body"]
+        return self._found(name)
 
     def tail(self, name: str, size: int) -> bytes | None:
         """See Blobs. One ranged GET."""
-        found = self.answer(name, Range=f"bytes=-{size}")
-        return None if found is None else found["Body"]
+        return self._found(name, Range=f"bytes=-{size}")
 
-    def answer(self, name: str, **asked: str) -> dict[str, Any] | None:
-        """S3's answer to a GET, its ``Body`` read; None where there is no such object."""
+    def _found(self, name: str, **asked: str) -> bytes | None:
         with self._explained(name):
             try:
                 return self._read(asked | self._object(name))
@@ -81,7 +62,7 @@ class S3Blobs:
                 if code_of(error) in ABSENT:
                     return None
                 if code_of(error) in EMPTY:  # there are no last bytes of none
-                    return {"Body": b""}
+                    return b""
                 raise
 
     def delete(self, name: str) -> None:
@@ -126,13 +107,13 @@ class S3Blobs:
             # Other servers need not answer for a host of each bucket's name.
             return session.client("s3", config=options.merge(Config(s3={"addressing_style": "path"})))
 
-    def _read(self, asked: dict[str, str]) -> dict[str, Any]:
+    def _read(self, asked: dict[str, str]) -> bytes:
         from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError  # noqa: PLC0415
 
         for attempt in range(1, READS + 1):
-            found = self.client.get_object(**asked)
+            body = self.client.get_object(**asked)["Body"]
             try:
-                return {**found, "Body": found["Body"].read()}
+                return bytes(body.read())
             except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
                 if attempt == READS:
                     raise

@@ -19,8 +19,8 @@ EXPIRED = (
 WRONG_KEY = "AWS does not know this access key. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile."
 BUSY = "S3 could not answer, also after several attempts. Try again: what was done is kept."
 REGION = (
-    "the bucket is in another region{region}. Set AWS_DEFAULT_REGION (or the profile's region) to the bucket's, or choose"
-    " another bucket."
+    "the bucket is in another region{region}. Set AWS_DEFAULT_REGION (or the profile's region) to the bucket's, or"
+    " choose another bucket."
 )
 
 # S3's code to advice. {bucket} and {region} are filled in.
@@ -58,8 +58,8 @@ BY_CODE = {
 BY_STATUS = {403: BY_CODE["AccessDenied"], 301: REGION, 500: BUSY, 502: BUSY, 503: BUSY, 504: BUSY}
 
 NO_SERVER = (
-    "no server answers there. Correct AWS_ENDPOINT_URL (or AWS_DEFAULT_REGION), or open the way to it (network, proxy, VPC"
-    " endpoint)."
+    "no server answers there. Correct AWS_ENDPOINT_URL (or AWS_DEFAULT_REGION), or open the way to it (network, proxy,"
+    " VPC endpoint)."
 )
 NO_CREDENTIALS = (
     "no AWS credentials were found. Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, sign in with 'aws"

@@ -20,9 +20,11 @@ COMMANDS = {
     "new": "Write twins/NAME/ with a commented twin.yaml from an FMU.",
     "check": "Validate twin.yaml and FMU, run the model once, say what was found.",
     "ingest": "Recorded telemetry (CSV or Parquet) into the historian.",
+    "replay": "A recording sent live into the historian, as an edge gateway would.",
     "run": "Materialize the windows of a range (default: what is new) through Dagster.",
     "provision": "Make what IoT SiteWise needs for a twin: asset model and assets.",
     "export": "A table as CSV or Parquet.",
+    "emulator": "A local AWS IoT SiteWise and IoT TwinMaker over HTTP, for tests and demonstrations.",
 }
 
 

@@ -11,11 +11,13 @@ import pandas as pd
 from twin_assets.cli.arguments import UTC_TIME, ordered_range
 from twin_assets.errors import TwinError
 from twin_assets.home import Home, home_from, twins_path_from
+from twin_assets.shards import parts_of as shards_of
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import load_twin
 from twin_assets.spec_names import UPDATED
-from twin_assets.stages import SMOOTHED_COEFFICIENTS, VIRTUAL_SENSORS
+from twin_assets.stages import FLEET, SMOOTHED_COEFFICIENTS, VIRTUAL_SENSORS
 from twin_assets.stages.predictions import parts_of
+from twin_assets.stages.unit_record import RECORD, UNITS
 from twin_assets.stages.validity import VALID
 from twin_assets.store import Store
 from twin_assets.windows import WindowGrid
@@ -27,6 +29,8 @@ TABLES = {
     "coefficients": "calibrated_coefficients",
     "virtual_sensors": "virtual_sensors",
     SMOOTHED_COEFFICIENTS: SMOOTHED_COEFFICIENTS,
+    FLEET: FLEET,
+    UNITS: UNITS,
 }
 
 
@@ -56,7 +60,10 @@ def command(
     row rests on what was calibrated; --parts adds what each standard deviation comes from (_std_coefficients,
     _std_inputs, _std_discrepancy, empty where nobody states it; the sum of their squares is that of _std).
     smoothed_coefficients, for a twin with 'smoothing: true', are the same as known once their window is over: from all
-    its observations up to based_on_until. telemetry is long: unit, property, time, value, quality.
+    its observations up to based_on_until. telemetry is long: unit, property, time, value, quality. fleet, for a twin of
+    several units, compares them at the end of every window: a row for each unit and coefficient, the unit least like
+    the others first (rank 1). units is the record of which units there are: a row each time one appeared, fell silent,
+    was gone or came back; --from and --to go by the time of noticing.
     """
     ordered_range(start, end)
     kind = kind or ("parquet" if output is not None and output.suffix == ".parquet" else "csv")
@@ -89,15 +96,26 @@ def read_table(
             f"twin '{spec.name}' is not smoothed: its twin.yaml does not say so. Set 'smoothing: true' there, then run"
             f" 'twin run {spec.name}'; it costs no model runs."
         )
+    if TABLES[table] in (FLEET, UNITS) and not spec.several_units:
+        raise TwinError(
+            f"twin '{spec.name}' has one unit, and so no table '{table}'. It has one with several 'units' in its"
+            " twin.yaml, or with 'units: discovered'."
+        )
+    if TABLES[table] == UNITS:
+        # It has no windows.
+        return _units(home, spec, start, end)
     store, stage, grid = Store(home.store_path), TABLES[table], WindowGrid.of(spec)
-    windows = grid.known(store.keys(spec.name, stage))
+    # The whole of a divided twin keeps the comparison, its shards all else.
+    parts = [spec.name] if stage == FLEET else [part.name for part in shards_of(spec)]
+    windows = grid.known(sorted({key for name in parts for key in store.keys(name, stage)}))
     if not windows:
         raise TwinError(
             f"{home.store_path}: twin '{spec.name}' has no {table} yet. Run 'twin run {spec.name}' first, or choose the"
             " home, or the store, that holds them with --home or --store."
         )
     wanted = [w.key for w in windows if (start is None or w.end > start) and (end is None or w.start < end)]
-    frame = store.read_many(spec.name, stage, wanted)
+    frames = [frame for name in parts if len((frame := store.read_many(name, stage, wanted)).columns)]
+    frame = frames[0] if len(frames) == 1 else _together(frames)
     if wanted:
         inside = pd.Series(data=True, index=frame.index)
         inside &= True if start is None else frame["time"] >= start
@@ -108,6 +126,36 @@ def read_table(
         raise TwinError(f"twin '{spec.name}' has no {table} in that range; its windows cover {held}.")
     # Windows of an earlier version have no such columns.
     return frame.reset_index(drop=True).astype(dict.fromkeys(_flags(frame), "boolean"))
+
+
+def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of shards as one, by time and unit."""
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    if not filled:
+        return pd.DataFrame()
+    return pd.concat(filled, ignore_index=True).sort_values(["time", "unit"], kind="stable", ignore_index=True)
+
+
+def _units(home: Home, spec: TwinSpec, start: pd.Timestamp | None, end: pd.Timestamp | None) -> pd.DataFrame:
+    """The record of units.
+
+    Raises:
+        TwinError: if there is none, or nothing in that range.
+    """
+    store = Store(home.store_path)
+    frames = [frame for part in shards_of(spec) if (frame := store.read(part.name, UNITS, RECORD)) is not None]
+    if not frames:
+        raise TwinError(
+            f"{home.root}: twin '{spec.name}' has no record of units yet. Run 'twin run {spec.name}' first, or choose"
+            " the home that holds it with --home."
+        )
+    found = pd.concat(frames, ignore_index=True).sort_values(["noticed", "unit"], kind="stable", ignore_index=True)
+    inside = pd.Series(data=True, index=found.index)
+    inside &= True if start is None else found["noticed"] >= start
+    inside &= True if end is None else found["noticed"] < end
+    if not inside.any():
+        raise TwinError(f"twin '{spec.name}': no unit appeared, fell silent, was gone or came back in that range.")
+    return found[inside].reset_index(drop=True)
 
 
 def _flags(frame: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from twin_assets.cli.arguments import UTC_TIME, ordered_range
 from twin_assets.cli.bars import stage_bars
+from twin_assets.cli.run_shards import run_divided
 from twin_assets.errors import TwinError
 from twin_assets.historian import Historian, open_historian
 from twin_assets.home import Home, home_from, twins_path_from
@@ -35,26 +36,44 @@ def command(name: str, start: pd.Timestamp | None, end: pd.Timestamp | None, as_
 
     Without a range: from the first window with anything new to the last one with data. With --to alone: what is new
     before that time. Windows whose data has not changed are not computed again, so running twice is harmless. Exit code
-    1 if a check refuses a window.
+    1 if a check refuses a window, or some units of one.
     """
     ordered_range(start, end)
     home = home_from(os.environ)
     twin = load_undisputed(name, twins_path_from(os.environ))
     home.prepare()
+    if twin.spec.shards > 1:
+        run_divided(home, twin, _divided_range(home, twin, start, end), start, as_machine=as_machine, quiet=quiet)
+        return
     windows = choose(home, twin, start, end)
     if not windows:
         click.echo(
-            json.dumps({"run_id": None, "windows": [], "refused": {}}) if as_machine else _nothing_new(twin.spec, end)
+            json.dumps({"run_id": None, "windows": [], "refused": {}, "refused_units": {}})
+            if as_machine
+            else _nothing_new(twin.spec, end)
         )
         return
     with stage_bars(quiet=quiet) as progress:
         summary = run_windows(twin, home, windows, progress)
     if as_machine:
-        click.echo(json.dumps({**asdict(summary), "refused": dict(summary.refused)}))
+        click.echo(json.dumps(asdict(summary)))
     else:
         click.echo(f"Twin '{twin.spec.name}': {_told(summary)}; in Dagster this is run {summary.run_id}.")
-    if summary.refused:
+    if not summary.success:
         raise TwinError(_refusal(twin.spec, summary))
+
+
+def _divided_range(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
+    """The windows of a range, for shards that choose what is new in it; empty without a range."""
+    if start is not None or end is None:
+        # Also where there is none: it refuses a twin of which nothing was measured.
+        windows = choose(home, twin, start, end)
+        return windows if start is not None else []
+    grid = WindowGrid.of(twin.spec)
+    windows = grid.between(grid.first.start, min(end, grid.containing(wall_clock()).end))
+    if not windows:
+        raise TwinError(_no_window(twin.spec, grid))
+    return windows
 
 
 def choose(home: Home, twin: Twin, start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[Window]:
@@ -132,9 +151,16 @@ def _told(summary: RunSummary) -> str:
 
 
 def _refusal(spec: TwinSpec, summary: RunSummary) -> str:
-    reasons = "\n".join(f"  {key}: {reason}" for key, reason in summary.refused.items())
+    parts = [
+        f"{len(refused)} of {len(summary.windows)} windows {what}:\n"
+        + "\n".join(f"  {key}: {reason}" for key, reason in refused.items())
+        for refused, what in (
+            (summary.refused, "were refused by the checks; nothing of them was published"),
+            (summary.refused_units, "hold units that were refused by the checks; the other units were published"),
+        )
+        if refused
+    ]
     return (
-        f"twin '{spec.name}': {len(summary.refused)} of {len(summary.windows)} windows were refused by the checks;"
-        f" nothing of them was published:\n{reasons}\nTheir tables are there to look at, with 'twin export' or in"
+        f"twin '{spec.name}': {chr(10).join(parts)}\nTheir tables are there to look at, with 'twin export' or in"
         f" Dagster as run {summary.run_id}."
     )

@@ -202,7 +202,7 @@ def _filter_seconds(home: Home, run_id: str) -> float:
 
 
 def _publication(twin: Twin, store: Store, window: Window) -> Publication:
-    verdicts = judge(store, twin.spec, window, wall_clock())
+    verdicts = judge(store, twin.spec, window, wall_clock()).verdicts
     words = {True: "passed", False: "warned"}
     return Publication(
         window.key,

@@ -119,7 +119,7 @@ def read_token(token: str, key: str) -> int:
     """
     content = read_tokens(token).get(key)
     if isinstance(content, bool) or not isinstance(content, int):
-        raise _foreign_token()
+        raise foreign_token()
     return content
 
 
@@ -132,9 +132,9 @@ def read_tokens(token: str) -> Document:
     try:
         content = json.loads(base64.b64decode(token, validate=True))
     except ValueError as error:
-        raise _foreign_token() from error
+        raise foreign_token() from error
     if not isinstance(content, dict):
-        raise _foreign_token()
+        raise foreign_token()
     return content
 
 
@@ -143,5 +143,6 @@ def next_token(rows: Sequence[RowMapping], limit: int) -> str | None:
     return make_token({"number": rows[limit - 1]["number"]}) if len(rows) > limit else None
 
 
-def _foreign_token() -> ServiceError:
+def foreign_token() -> ServiceError:
+    """What is wrong with a token that is none of ours."""
     return ServiceError("InvalidRequestException", "nextToken is none that this service has given out")

@@ -4,6 +4,7 @@ Belongs here: reading and checking requests, checking and writing answers. What 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ Document = dict[str, Any]  # a structure as JSON has it
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SCOPE = re.compile(r"Credential=[^/]*/\d{8}/([^/]+)/([^/]+)/aws4_request")
 DEFAULT_REGION = "eu-central-1"
+INVALID = ("InvalidRequestException", "ValidationException")
 
 # What the modelled exceptions do not cover: https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 STATUS = {"SerializationException": 400, "UnknownOperationException": 404, "NotServedException": 501}
@@ -136,10 +138,11 @@ class ServiceProtocol:
     def write_error(self, error: ServiceError) -> HttpAnswer:
         """An error as the model declares it: the code in a header, the rest in the body."""
         shapes = {shape.name: shape for shape in self.model.error_shapes}
-        shape = shapes.get(error.code)
-        status = shape.metadata["error"]["httpStatusCode"] if shape is not None else STATUS.get(error.code, 400)
-        body = {"__type": error.code, "message": error.message, **error.members}
-        return HttpAnswer(status, {"x-amzn-errortype": error.code}, json.dumps(body).encode())
+        code = self._invalid if error.code in INVALID else error.code  # what both services' handlers share
+        shape = shapes.get(code)
+        status = shape.metadata["error"]["httpStatusCode"] if shape is not None else STATUS.get(code, 400)
+        body = {"__type": code, "message": error.message, **error.members}
+        return HttpAnswer(status, {"x-amzn-errortype": code}, json.dumps(body).encode())
 
     @property
     def _invalid(self) -> str:
@@ -166,12 +169,17 @@ def _json_object(body: bytes) -> Document:
     if not body.strip():
         return {}
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()  # halves of characters, which no store holds
     except ValueError as error:
         raise ServiceError("SerializationException", f"the body is no JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise ServiceError("SerializationException", "the body is JSON, but no object")
     return parsed
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _located(shape: StructureShape, call: Call, request: HttpRequest) -> Document:
@@ -220,8 +228,12 @@ def _from_text(shape: Shape, text: str) -> object:
 def _seconds(text: str) -> float:
     """Seconds since 1970-01-01 UTC of a time as ISO 8601 has it."""
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         time = datetime.fromisoformat(text)
+    else:
+        if math.isfinite(seconds):
+            return seconds
+        raise ValueError(f"{text} is no time")
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
     return (time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()

@@ -20,6 +20,7 @@ from twin_assets.historian.sql import next_seq
 
 _KEYS = tuple_(values.c.series_id, values.c.time_ns, values.c.quality)
 PROPERTY = "value"  # the historian's name of the one property of each series
+FIRST_NS, LAST_NS = -(2**63), 2**63 - 1  # that a database can hold
 Key = tuple[int, int]  # time_ns and quality's code: where in a series a sample stands
 
 
@@ -225,7 +226,8 @@ def _rows(
     connection: Connection, table: Table, which: ColumnElement[bool], stretch: Stretch, limit: int, *names: str
 ) -> Sequence[Any]:
     time_ns, quality = table.c.time_ns, table.c.quality
-    wanted: list[ColumnElement[bool]] = [which, time_ns > stretch.start_ns, time_ns <= stretch.end_ns]
+    start_ns, end_ns = (max(FIRST_NS, min(LAST_NS, edge)) for edge in (stretch.start_ns, stretch.end_ns))
+    wanted: list[ColumnElement[bool]] = [which, time_ns > start_ns, time_ns <= end_ns]
     if stretch.quality is not None:
         wanted.append(quality == QUALITY_CODES[stretch.quality])
     if stretch.after is not None:

@@ -66,6 +66,15 @@ class Emulator:
         """
         return f"http://{HOST}:{self._running.port}"
 
+    @property
+    def name(self) -> str:
+        """Where it keeps what it holds, for people; without a password."""
+        return self._running.name
+
+    def wait(self) -> None:
+        """Wait until somebody interrupts."""
+        self._running.wait()
+
     def set_faults(self, text: str) -> None:
         """Change the faults while it runs; raises as the constructor."""
         self._faults.faults = parse_faults(text)
@@ -103,7 +112,13 @@ class Emulator:
         if isinstance(self._data, URL) or "://" in str(self._data):
             return self._data if isinstance(self._data, URL) else str(self._data)
         folder = Path(self._data)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TwinError(
+                f"{folder}: the emulator cannot keep its data there ({error.strerror}). Expected a folder that you may"
+                " write to: choose one with --data."
+            ) from error
         return URL.create("sqlite", database=str(folder / FILE))
 
 
@@ -136,6 +151,16 @@ class _Opened:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True, name="emulator")
         self._thread.start()
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self._database.name
+
+    def wait(self) -> None:
+        """Wait for the server's thread, and hear of an interrupt meanwhile."""
+        while self._thread.is_alive():
+            self._thread.join(timeout=0.5)
 
     def close(self) -> None:
         """Stop the server, close what is open."""

@@ -85,7 +85,7 @@ def cloud(believed: Linearized, coefficients: Coefficients) -> Cloud:
     """
     n = believed.mean.size
     radius = sigma_radius(n)
-    std = np.sqrt(np.diag(believed.cov))
+    std = believed.std
     wide = np.maximum(std, SMALLEST_SPREAD * coefficients.scale)
     center = inside(believed.mean, coefficients)
     root = triangular(believed.root, np.diag(np.sqrt(wide**2 - std**2)))

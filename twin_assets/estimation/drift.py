@@ -4,20 +4,25 @@ Belongs here: the time update. It knows elapsed time, never the count of samples
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from twin_assets.estimation.bounds import Coefficients
-from twin_assets.estimation.gaussian import Gaussian, quadrature, triangular
+from twin_assets.estimation.gaussian import Gaussian, frozen, quadrature, triangular
 from twin_assets.model import Floats
 
 # Quantiles of the reflected walk that the Gaussian in z has to honour, and the standard normal one of the latter.
 _FLOOR, _REACH, _Z_REACH = 0.05, 0.975, 1.959963984540054
+# Where the coefficient of z's mean is more than so many standard deviations of the walk, the floor is below it for
+# certain: half the walks begin below that coefficient c, and each of those ends there with a chance of at least
+# 1/2 - Phi(-2 c / walk). This is where half of that is the floor's probability.
+_FLOOR_NOT_FELT = 0.12667355156789987
 # A bound this many standard deviations and this many scales away is not felt, to rounding.
 _FAR_STD, _FAR_SCALES = 9.0, 36.0
 # The last step to a quantile is shorter than this, in standard deviations of the walk. Newton's method squares it: what
-# is left is about 1e-4. Three to six rounds do.
-_CLOSE, _ROUNDS = 1e-2, 60
+# is left is about 1e-5. Three to six rounds do.
+_CLOSE, _ROUNDS = 3e-3, 60
 _ROOT_2_PI = 2.5066282746310002
 
 
@@ -105,74 +110,90 @@ def _reflected(mean: Floats, std: Floats, walk: Floats, width: Floats) -> tuple[
         walk: (k,) standard deviation of the coefficient's walk.
         width: (k,) of the range; the far bound only limits the quantiles to those of a uniform law.
     """
-    nodes, weights = quadrature()
-    law = _Folded(np.logaddexp(0.0, mean + nodes * std), walk, weights)
-    floor, reach = law.quantiles(np.array([[_FLOOR], [_REACH]]), width)
-    new = np.maximum(mean, floor)
+    nodes, _ = quadrature()
+    law = _Folded(np.logaddexp(0.0, mean + nodes * std) / walk)
+    new = mean.copy()
+    deep = np.logaddexp(0.0, mean) <= _FLOOR_NOT_FELT * walk
+    if deep.any():
+        floor = _Folded(law.start[:, deep]).quantile(_FLOOR, width[deep] / walk[deep])
+        new[deep] = np.maximum(mean[deep], _state(floor * walk[deep]))
+    reach = _state(law.quantile(_REACH, width / walk) * walk)
     kept = law.unreflected()
     variance = (np.maximum(reach - new, 0.0) / _Z_REACH) ** 2
     return new, kept, np.maximum(variance - (kept * std) ** 2, walk**2)
 
 
+def _state(value: Floats) -> Floats:
+    """(k,) states z of coefficients (k,), with the bound at 0 and in scales."""
+    return np.asarray(value + np.log(-np.expm1(-value)), dtype=np.float64)
+
+
+@cache
+def _there_and_back() -> tuple[Floats, Floats]:
+    """(2q, 1) signs of walks that end at a value, and at its mirror image; (2, 2q) weights of the chances of both.
+
+    The first of the weights are those of their distribution functions, the second of their densities.
+    """
+    _, weights = quadrature()
+    signs = np.repeat([1.0, -1.0], weights.size)
+    return frozen(signs[:, np.newaxis]), frozen(np.tile(weights, 2) * [signs, np.ones_like(signs)])
+
+
 @dataclass(frozen=True, eq=False)
 class _Folded:
-    """Folded normal laws, mixed: where reflected walks of k coefficients end.
+    """Folded normal laws, mixed: where reflected walks of k coefficients end; in standard deviations of the walk.
 
     Attributes:
-        start: (q, k) where they begin, not negative.
-        walk: (k,) standard deviation.
-        weights: (q,) of the starts.
+        start: (q, k) where they begin, not negative; as likely as the nodes of the quadrature.
     """
 
     start: Floats
-    walk: Floats
-    weights: Floats
 
-    def quantiles(self, probabilities: Floats, width: Floats) -> Floats:
-        """(p, k) states z whose coefficients are the quantiles, or those of a uniform law on (0, width) if less.
+    def quantile(self, probability: float, width: Floats) -> Floats:
+        """(k,) the quantile, or that of a uniform law on (0, width) if that is less.
 
         Newton's method on the normal scale, where such a law is nearly straight, inside the bracket of a bisection.
         """
         from scipy.special import ndtri
 
-        target = ndtri(probabilities)
-        center = self.weights @ self.start
-        spread = np.sqrt(self.walk**2 + self.weights @ (self.start - center) ** 2)
-        low = np.zeros((len(probabilities), self.walk.size))
-        high = low + self.start.max(axis=0) + _FAR_STD * self.walk
+        target = ndtri(probability)
+        _, weights = quadrature()
+        center = weights @ self.start
+        spread = np.sqrt(1.0 + weights @ (self.start - center) ** 2)
+        low, high = np.zeros(center.size), self.start.max(axis=0) + _FAR_STD
         # Far from the bound the law is about normal, at the bound it is half a normal law.
-        value = np.maximum(center + spread * target, self.walk * ndtri((1.0 + probabilities) / 2.0))
-        value = np.minimum(value, high)
+        value = np.minimum(np.maximum(center + spread * target, ndtri((1.0 + probability) / 2.0)), high)
+        both = np.vstack([self.start, self.start])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for _ in range(_ROUNDS):
-                probability, density = self._law(value)
-                normal = ndtri(probability)
+                below, density = _law(value, both)
+                normal = ndtri(below)
                 excess = normal - target
-                below = excess < 0.0
-                np.copyto(low, value, where=below)
-                np.copyto(high, value, where=~below)
+                short = excess < 0.0
+                np.copyto(low, value, where=short)
+                np.copyto(high, value, where=~short)
                 step = excess * np.exp(-0.5 * normal**2) / (_ROOT_2_PI * density)
                 new = value - step
                 # Rounding may put the last, smallest step beyond the bracket; that is no reason to bisect.
-                close = np.abs(step) < _CLOSE * self.walk
+                close = np.abs(step) < _CLOSE
                 value = np.where(close | ((new > low) & (new < high)), new, (low + high) / 2.0)
                 if close.all():
                     break
-        value = np.minimum(value, probabilities * width)
-        return np.asarray(value + np.log(-np.expm1(-value)), dtype=np.float64)
-
-    def _law(self, value: Floats) -> tuple[Floats, Floats]:
-        """(p, k) probability that a coefficient ends below a value (p, k), and the density there."""
-        from scipy.special import ndtr
-
-        value = value[:, np.newaxis, :]
-        ahead, mirrored = (value - self.start) / self.walk, (-value - self.start) / self.walk
-        bells = np.exp(-0.5 * ahead**2) + np.exp(-0.5 * mirrored**2)
-        probability = np.asarray(self.weights @ (ndtr(ahead) - ndtr(mirrored)), dtype=np.float64)
-        return probability, np.asarray(self.weights @ bells / (_ROOT_2_PI * self.walk), dtype=np.float64)
+        return np.asarray(np.minimum(value, probability * width), dtype=np.float64)
 
     def unreflected(self) -> Floats:
         """(k,) E[d b' / d b]: the part of a displacement that survives the reflection."""
         from scipy.special import ndtr
 
-        return np.asarray(self.weights @ (1.0 - 2.0 * ndtr(-self.start / self.walk)), dtype=np.float64)
+        _, weights = quadrature()
+        return np.asarray(weights @ (1.0 - 2.0 * ndtr(-self.start)), dtype=np.float64)
+
+
+def _law(value: Floats, both: Floats) -> tuple[Floats, Floats]:
+    """(k,) probability that a walk ends below a value (k,), and the density there; ``both``: (2q, k) starts, twice."""
+    from scipy.special import ndtr
+
+    signs, (falling, bells) = _there_and_back()
+    away = signs * value - both
+    density = bells @ np.exp(-0.5 * away**2) / _ROOT_2_PI
+    return np.asarray(falling @ ndtr(away), dtype=np.float64), np.asarray(density, dtype=np.float64)

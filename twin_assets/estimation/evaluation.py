@@ -76,6 +76,8 @@ def attempted(values: Floats, inputs: Floats, model: PredictiveModel) -> Attempt
     """
     found = attempt(model, values, inputs) if inputs.ndim == 1 else attempt_each(model, values, inputs)
     outputs = _shaped(found.outputs, values, model)
+    if not found.failures and np.isfinite(outputs).all():
+        return Attempt(outputs)
     told = {failed.row: failed for failed in found.failures}
     for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)).tolist() if 0 not in told else ():
         column = int(np.flatnonzero(~np.isfinite(outputs[row]))[0])

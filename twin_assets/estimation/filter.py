@@ -193,7 +193,7 @@ def _joint_step(
     if settings.reuse and state.learnt is not None:
         quick = reused_update(state.posterior, before, seen, inputs, runs, coefficients, settings, state.learnt)
         if quick is not None:
-            slope = quick.learnt.model.slope * physical(before, coefficients).slope
+            slope = quick.learnt.model.slope * quick.believed.slope
             return _reused(time_ns, quick, measured, runs, settings), Surprise(before, quick.expected, slope)
     prediction = _predicted(before, runs, coefficients)
     if prediction is not None and settings.hold:

@@ -39,6 +39,14 @@ def triangular(*parts: Floats) -> Floats:
     return np.asarray(lower * np.where(lower.diagonal() < 0.0, -1.0, 1.0), dtype=np.float64)
 
 
+def solved(matrix: Floats, right: Floats) -> Floats:
+    """(n, k) matrix^-1 right, or (n,) of a vector, for a matrix (n, n) that can be inverted."""
+    from scipy.linalg.lapack import dgesv
+
+    # As above.
+    return np.asarray(dgesv(matrix, right)[2], dtype=np.float64)
+
+
 def solved_positive(matrix: Floats, right: Floats) -> Floats:
     """(n, k) matrix^-1 right, for a positive definite matrix (n, n)."""
     from scipy.linalg.lapack import dposv
@@ -93,7 +101,7 @@ class Gaussian:
     @cached_property
     def std(self) -> Floats:
         """(n,) marginal standard deviations."""
-        return frozen(np.sqrt(np.diag(self.cov)))
+        return frozen(np.sqrt(self.cov.diagonal()))
 
 
 @cache
@@ -177,6 +185,11 @@ class Linearized:
         cov = np.outer(self.slope, self.slope) * self.source.cov
         cov.flat[:: len(cov) + 1] += self.rest_var
         return frozen(cov)
+
+    @cached_property
+    def std(self) -> Floats:
+        """(n,) standard deviations of f(z), exact."""
+        return frozen(np.sqrt(self.slope * self.slope * self.source.cov.diagonal() + self.rest_var))
 
     @cached_property
     def root(self) -> Floats:

@@ -74,7 +74,7 @@ class Task:
 
     def look(self, believed: Linearized, model: Affine, *columns: int) -> Affine | None:
         """A model where coefficients are believed to be, with some of its slopes measured there; None if it fails."""
-        std = np.sqrt(np.diag(believed.cov))
+        std = believed.std
         center = inside(believed.mean, self.coefficients)
         points = np.tile(center, (1 + len(columns), 1))
         for point, column in zip(points[1:], columns, strict=True):
@@ -131,7 +131,7 @@ def iterated(task: Task, model: Affine, bent: int, turn: int, settings: FilterSe
 
     That of the coefficient which moves output ``bent`` most, and those that are due.
     """
-    steepest = int(np.argmax(np.abs(model.slope[bent]) * np.sqrt(np.diag(task.believed.cov))))
+    steepest = int(np.argmax(np.abs(model.slope[bent]) * task.believed.std))
     others = tuple(column for column in _due(turn) if column != steepest)
     found = _found(task, replace(model, rest=np.zeros((0, model.value.size))), (steepest, *others))
     if found is None:
@@ -221,7 +221,7 @@ def _tilt(seen: Affine, said: Affine, columns: tuple[int, ...], over: Linearized
     if not columns:
         return 0.0
     wrong = np.abs(seen.slope - said.slope)[:, columns].max(axis=0)
-    return float((wrong * np.sqrt(np.diag(over.cov))[list(columns)]).max())
+    return float((wrong * over.std[list(columns)]).max())
 
 
 def bend(rest: Floats) -> Floats:

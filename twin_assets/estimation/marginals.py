@@ -107,7 +107,7 @@ def coefficient_marginals(posterior: Gaussian, coefficients: Coefficients) -> Ma
     moments = physical(posterior, coefficients)
     reach = Z_95 * posterior.std
     lower, upper = _outermost(posterior.mean + np.array([-reach, reach]), posterior, coefficients)
-    return Marginals(moments.mean, np.sqrt(np.diag(moments.cov)), lower, upper)
+    return Marginals(moments.mean, moments.std, lower, upper)
 
 
 def predict_outputs(

@@ -78,7 +78,7 @@ def learnt_from(prediction: Prediction, inputs: Floats) -> Learnt:
     model = prediction.model
     # In the order of memory that a restored state has: sums are rounded alike then.
     seen = Affine(prediction.points[0], prediction.outputs[0], *map(np.ascontiguousarray, (model.slope, model.rest)))
-    return Learnt(inputs, inputs, np.sqrt(np.diag(prediction.believed.cov)), seen, 0)
+    return Learnt(inputs, inputs, prediction.believed.std, seen, 0)
 
 
 def reused_update(
@@ -132,7 +132,7 @@ def _looked(task: Task, inputs: Floats, learnt: Learnt) -> Affine | None:
     """The model about the prior: as it was seen, where that is near enough, else by a run; None if slopes are not."""
     if (np.abs(inputs - learnt.first_inputs) > _INPUTS_NEAR * np.abs(learnt.first_inputs)).any():
         return None
-    wider = np.sqrt(np.diag(task.believed.cov)) / learnt.width
+    wider = task.believed.std / learnt.width
     bent = bend(learnt.model.rest).max() > BENT
     if wider.max() > _WIDTHS or (bent and wider.min() < 1.0 / _WIDTHS):
         return None

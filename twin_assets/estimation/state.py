@@ -4,6 +4,7 @@ Belongs here: frozen values without behaviour, and the time between them.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _NS_PER_HOUR = 3_600_000_000_000
 
 
+@cache
 def _chi_square_quantile(dof: int, exceeded: float) -> float:
     from scipy.special import chdtri
 

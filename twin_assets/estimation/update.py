@@ -10,7 +10,7 @@ import numpy as np
 
 from twin_assets.estimation.affine import Affine
 from twin_assets.estimation.bounds import Coefficients, clamped
-from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, solved_positive, triangular
+from twin_assets.estimation.gaussian import Gaussian, Linearized, frozen, solved, solved_positive, triangular
 from twin_assets.model import Floats
 
 # Rounds of linearizing the clamp: two away from bounds, ten to thirty at one, damped after these many. They are cheap.
@@ -44,7 +44,7 @@ class Evidence:
     @cached_property
     def inverse(self) -> Floats:
         """(m, m) root^-1."""
-        return np.asarray(np.linalg.solve(self.root, _eye(self.residual.size)), dtype=np.float64)
+        return solved(self.root, _eye(self.residual.size))
 
     @cached_property
     def nis(self) -> float:
@@ -124,7 +124,7 @@ def _seen(model: Affine, observation: Floats) -> _Seen:
     m, n = model.slope.shape
     noise = model.noise_root(np.empty((m, 0)))
     both = np.column_stack([model.slope, observation - model.value])
-    white = np.asarray(np.linalg.solve(noise, both), dtype=np.float64)
+    white = solved(noise, both)
     if m > _MANY * n:
         white = np.asarray(np.linalg.qr(white, mode="r"), dtype=np.float64)[:n]
     return _Seen(model.center, white[:, n], white[:, :n])
@@ -173,7 +173,7 @@ def _solved(prior: Gaussian, reach: Floats, noise: Floats, residual: Floats) -> 
     rows = np.zeros((k + n, k + 2 * n))
     rows[:k, :k], rows[:k, k:-n], rows[:k, -n:], rows[k:, -n:] = _eye(k), noise, reach, prior.root
     lower = triangular(rows)
-    return Gaussian.of_root(prior.mean + lower[k:, :k] @ np.linalg.solve(lower[:k, :k], residual), lower[k:, k:])
+    return Gaussian.of_root(prior.mean + lower[k:, :k] @ solved(lower[:k, :k], residual), lower[k:, k:])
 
 
 @cache

@@ -32,11 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from twin_assets.historian.base import QUALITIES
-from twin_assets.historian.rows import storable_names
+from twin_assets.historian.reading import among, one_of
 from twin_assets.historian.schema import HOUR_NS, arrival, samples, series, staged
 
 CHUNK_ROWS = 50_000
-UNITS_AT_ONCE = 500  # names in one question; databases bound them
 QUALITY_CODES = {quality: code for code, quality in enumerate(QUALITIES)}
 
 Stage = Callable[[Connection, pd.DataFrame], None]  # Database.stage
@@ -55,14 +54,6 @@ def merge(connection: Connection, stage: Stage, taken: pd.DataFrame, seq: int) -
     for first in range(0, len(taken), CHUNK_ROWS):
         stage(connection, _rows(connection, taken.iloc[first : first + CHUNK_ROWS]))
         keep_staged(connection, seq)
-
-
-def among(units: tuple[str, ...], properties: tuple[str, ...]) -> ColumnElement[bool]:
-    """Whether a row of ``series`` is one of these units and of these properties."""
-    return and_(
-        series.c.unit.in_(storable_names(units)),
-        series.c.property.in_(storable_names(properties)),
-    )
 
 
 @dataclass(frozen=True)
@@ -161,13 +152,9 @@ def series_ids(connection: Connection, pairs: list[tuple[str, str]]) -> list[int
 
 
 def _known_series(connection: Connection, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Series to number, of all properties of the units asked for: a fleet's are asked for in a few questions."""
-    units = sorted({unit for unit, _ in pairs})
-    found: dict[tuple[str, str], int] = {}
-    for first in range(0, len(units), UNITS_AT_ONCE):
-        query = select(series).where(series.c.unit.in_(units[first : first + UNITS_AT_ONCE]))
-        found |= {(row.unit, row.property): row.id for row in connection.execute(query)}
-    return found
+    """Series to number, of all properties of the units asked for: a fleet's are asked for in one question."""
+    query = select(series).where(one_of(series.c.unit, sorted({unit for unit, _ in pairs})))
+    return {(row.unit, row.property): row.id for row in connection.execute(query)}
 
 
 def _upsert(connection: Connection, table: Table) -> Upsert:

@@ -1,23 +1,25 @@
 """The SQL historian, on SQLAlchemy Core: the Historian protocol over the tables of ``schema``.
 
-Belongs here: opening and asking, the same for every SQL database. How writes become rows is in ``merge``, which rows
-may be stored in ``rows``; what is particular to one database has a module of its own: ``sqlite``, ``postgresql``.
+Belongs here: opening and asking, the same for every SQL database. How writes become rows is in ``merge``, how rows
+become samples in ``reading``, which rows may be stored in ``rows``; what is particular to one database has a module of
+its own: ``sqlite``, ``postgresql``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import URL, BigInteger, Connection, Row, Select, cast, exists, func, insert, inspect, select, update
+from sqlalchemy import URL, BigInteger, Connection, cast, exists, func, insert, inspect, select, update
 
 from twin_assets.historian import schema
-from twin_assets.historian.base import QUALITIES, Arrivals, HistorianError, WriteReport
+from twin_assets.historian.base import Arrivals, HistorianError, WriteReport
 from twin_assets.historian.database import Database, parsed_url
-from twin_assets.historian.merge import Stretch, among, merge, replace
+from twin_assets.historian.merge import Stretch, merge, replace
 from twin_assets.historian.postgresql import Postgresql
+from twin_assets.historian.reading import Wanted, among
 from twin_assets.historian.rows import (
     UTC_NS,
     Clock,
@@ -95,17 +97,16 @@ class SqlHistorian:
         self, units: tuple[str, ...], properties: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
         """See Historian."""
-        table = schema.samples.c
-        span = select(table.time_ns, table.quality, table.value).where(
-            table.time_ns >= to_ns(start), table.time_ns < to_ns(end)
-        )
-        return self._of_each_series(units, properties, span.order_by(table.time_ns, table.quality))
+        with self._transaction() as connection:
+            wanted = Wanted.of(connection, units, properties)
+            return wanted.samples(connection, wanted.within(to_ns(start), to_ns(end)))
 
     def latest(self, units: tuple[str, ...], properties: tuple[str, ...]) -> pd.DataFrame:
         """See Historian."""
-        table = schema.samples.c
-        newest_first = select(table.time_ns, table.quality, table.value).order_by(table.time_ns.desc(), table.quality)
-        return self._of_each_series(units, properties, newest_first.limit(1))
+        with self._transaction() as connection:
+            wanted = Wanted.of(connection, units, properties)
+            newest = wanted.samples(connection, wanted.newest())
+        return newest.drop_duplicates(["unit", "property"], ignore_index=True)
 
     def write(self, samples: pd.DataFrame) -> WriteReport:
         """See Historian."""
@@ -168,21 +169,6 @@ class SqlHistorian:
         with self._transaction() as connection:
             return bool(connection.execute(select(exists().where(stretch.holds))).scalar_one())
 
-    def _of_each_series(
-        self, units: tuple[str, ...], properties: tuple[str, ...], query: Select[tuple[int, int, float]]
-    ) -> pd.DataFrame:
-        """Ask every series the same, in the order of unit and property, in one consistent state of the database."""
-        table = schema.series.c
-        wanted = select(table.id, table.unit, table.property).where(among(units, properties))
-        frames = []
-        with self._transaction() as connection:
-            series = sorted(connection.execute(wanted), key=lambda row: (row.unit, row.property))
-            for number, unit, name in series:
-                rows = connection.execute(query.where(schema.samples.c.series_id == number)).all()
-                frames.append(_frame(unit, name, rows))
-        filled = [frame for frame in frames if len(frame)]
-        return pd.concat(filled, ignore_index=True) if filled else empty_samples()
-
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Iterator[Connection]:
         """One transaction, rolled back on any error; the database's own errors in words that help."""
@@ -228,20 +214,6 @@ def next_seq(connection: Connection) -> int:
     table = schema.historian
     connection.execute(update(table).values(last_seq=table.c.last_seq + 1))
     return int(connection.execute(select(table.c.last_seq)).scalar_one())
-
-
-def _frame(unit: str, property_name: str, rows: Sequence[Row[tuple[int, int, float]]]) -> pd.DataFrame:
-    """Rows of (time_ns, quality code, value) of one series as samples."""
-    times, codes, values = zip(*rows, strict=True) if rows else ((), (), ())
-    return pd.DataFrame(
-        {
-            "unit": pd.Series([unit], dtype="str").repeat(len(rows)).to_numpy(),
-            "property": property_name,
-            "time": pd.to_datetime(np.array(times, dtype=np.int64), unit="ns", utc=True).astype(UTC_NS),
-            "value": np.array(values, dtype=np.float64),
-            "quality": np.array(QUALITIES, dtype=object)[np.array(codes, dtype=np.int64)],
-        }
-    ).astype({"unit": "str", "property": "str", "quality": "str"})
 
 
 def database_of(url: str | URL, busy_timeout_s: float) -> Database:

@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, InputPath
+from twin_assets.model import Attempt, EvaluationError, FailedRow, Floats, InputPath, NotStartedError
 from twin_assets.simulation.description import Interface, fmu_sha256, read_description
 from twin_assets.simulation.errors import FmuError
 from twin_assets.simulation.isolation import Isolation
@@ -292,10 +292,10 @@ class FmuModel:
     def _failed_row(self, rows: Floats, row: int, failure: Failure) -> FailedRow:
         return FailedRow(row, self._setup.named(rows[row, : len(self.coefficients)]), str(failure))
 
-    def _not_started(self, failure: Failure) -> EvaluationError:
+    def _not_started(self, failure: Failure) -> NotStartedError:
         count = len(self.coefficients)
         reference = np.array(self._setup.reference)
-        return EvaluationError(
+        return NotStartedError(
             f"{self.path}: the model could not be brought to its reference state: {failure}."
             f" {self._point(reference[:count], reference[count:])}",
             self._setup.named(reference[:count]),

@@ -49,7 +49,7 @@ class WorkerProcess:
         # -P: a file in the current folder must not stand in for a module. No shell; nothing here is the user's.
         command = [sys.executable, "-P", "-m", WORKER]
         self._process = subprocess.Popen(  # noqa: S603 - as above
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._output, env=_environment()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._output, env=child_environment()
         )
         self._send(Hello(setup, self._board.path, os.getpid()))
 
@@ -171,7 +171,7 @@ class WorkerProcess:
     def _lost(self, failure: Failure | None) -> WorkerLostError:
         """Make sure that the process is gone; how it died, if it did not say, and what it printed join the failure."""
         self._wait()
-        failure = failure or Failure(f"the process died ({_exit_text(self._process.returncode)})")
+        failure = failure or Failure(f"the process died ({exit_text(self._process.returncode)})")
         whole = replace(failure, log=" ".join(filter(None, (failure.log, self._printed()))))
         finished = self._fetch(self._board.finished)
         unfinished = self._board.unfinished
@@ -198,7 +198,7 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The parent's environment; the same modules are found, and one worker uses one core."""
     return {
         **os.environ,
@@ -208,7 +208,8 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _exit_text(code: int) -> str:
+def exit_text(code: int) -> str:
+    """How a process ended, for people."""
     if code >= 0:
         return f"exit code {code}"
     try:

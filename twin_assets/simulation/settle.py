@@ -36,6 +36,7 @@ LONGEST_STEP_OF_MAX = 16
 OFF_BEAT_OF_STEP = 4
 GOLDEN = 0.6180339887498949  # the number least well met by any ratio of whole numbers
 FASTEST_BELIEVED = 0.5
+ROUNDED = 1.0 + 1e-9
 SLOWEST_BELIEVED = 0.99
 NOISE_DIFFERENCES = 5
 NOISE_TOLERANCES = 10.0
@@ -145,13 +146,14 @@ def settle(
         walk.go(step)
         if walk.steps < MIN_STEPS or walk.rhythm < 2:  # noqa: PLR2004 - a ratio takes two differences
             continue
-        tolerance = settings.tolerance * np.maximum(np.abs(walk.values[-1]), nominal)
-        moved = float((np.abs(walk.differences[-1]) / tolerance).max())
+        tolerance = walk.tolerances(settings.tolerance)
+        moved = np.abs(walk.differences[-1]) / tolerance
+        worst = int(moved.argmax())
         # What moved by more is neither settled nor noise, however it is judged.
-        end = _end(walk, tolerance) if moved <= NOISE_TOLERANCES else None
+        end = _end(walk, tolerance, worst) if moved[worst] <= NOISE_TOLERANCES else None
         if end is not None and _confirmed(walk, end, quantum_s):
             return Settled(end.outputs, walk.elapsed_s, walk.steps)
-        if moved > LEAST_TOLERANCES:
+        if moved[worst] > LEAST_TOLERANCES:
             refuse_drift(walk, tolerance, settings.max_settle_s)
         if not suspected and walk.elapsed_s >= settings.max_settle_s / SUSPECTED_OF_MAX:
             suspected = refuse_cycle(walk, tolerance, settings.max_settle_s, quantum_s)
@@ -170,11 +172,22 @@ def _judge(before: Floats, after: Floats, before_s: float, after_s: float) -> _J
     return _Judgement(over_before, after * decay / (1.0 - decay), np.abs(after) * cautious / (1.0 - cautious))
 
 
-def _end(walk: Walk, tolerance: Floats) -> _End | None:
-    """Where the outputs end, or None while any of them is still on its way; ``tolerance`` is absolute, (m,)."""
+def _end(walk: Walk, tolerance: Floats, worst: int) -> _End | None:
+    """Where the outputs end, or None while any of them is still on its way.
+
+    Args:
+        walk: until now.
+        tolerance: (m,), absolute.
+        worst: the output that moved by most tolerances in the last step.
+    """
+    recent, one = walk.differences[-NOISE_DIFFERENCES:], slice(worst, worst + 1)
+    decay = FASTEST_BELIEVED ** (walk.lengths[-1] / walk.lengths[-2])
+    rest = abs(float(recent[-1][worst])) * decay / (1.0 - decay)
+    # Mostly the worst output alone tells that it is too early, in a part of the time that all take.
+    if rest > ROUNDED * tolerance[worst] and not _noise([each[one] for each in recent], tolerance[one]):
+        return None
     judgement = _judge(walk.differences[-2], walk.differences[-1], walk.lengths[-2], walk.lengths[-1])
     outputs, settled = walk.values[-1] + judgement.rest, judgement.bound <= tolerance
-    recent = walk.differences[-NOISE_DIFFERENCES:]
     if not settled.all():
         if not (settled | _noise(recent, tolerance)).all():
             return None

@@ -139,6 +139,10 @@ def refuse_drift(walk: Walk, tolerance: Floats, max_settle_s: float) -> None:
     """Raise where an output moves at a constant rate; ``tolerance`` is absolute, (m,)."""
     if walk.elapsed_s < max_settle_s / DRIFT_SPAN_OF_MAX:
         return
+    rate, before = (walk.differences[-place] / walk.lengths[-place] for place in (1, 2))
+    # Two rates tell mostly that four are not the same, in a part of the time.
+    if not (np.abs(rate - before) < 2.0 * SAME_RATE * np.abs(rate)).any():
+        return
     found = drift(walk.differences, walk.lengths, tolerance, max_settle_s)
     if found is not None:
         raise SettleError(
@@ -150,11 +154,14 @@ def refuse_drift(walk: Walk, tolerance: Floats, max_settle_s: float) -> None:
 
 def refuse_cycle(walk: Walk, tolerance: Floats, max_settle_s: float, quantum_s: float | None) -> bool:
     """Raise where the output that moved most goes round for ever; whether one went to and fro so that it was tried."""
+    *before, last, latest = [np.abs(difference) for difference in walk.differences[-LAST_FEW:]]
+    # What dies out is waited for: that takes less than to sample it.
+    lasts = np.maximum(last, latest) > LASTING * np.maximum.reduce([*before, LEAST_TOLERANCES * tolerance])
+    if not lasts.any():
+        return False
     recent = np.stack(walk.differences[-LAST_FEW:])
     size = np.abs(recent)
     to_and_fro = np.abs(recent.sum(axis=0)) < size.sum(axis=0)
-    # What dies out is waited for: that takes less than to sample it.
-    lasts = size[-2:].max(axis=0) > LASTING * size[:-2].max(axis=0)
     moved = np.where(to_and_fro & lasts, size.max(axis=0) / tolerance, 0.0)
     worst = int(np.argmax(moved))
     if moved[worst] <= LEAST_TOLERANCES:

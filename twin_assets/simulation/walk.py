@@ -50,6 +50,10 @@ class Walk:
             self.rhythm += 1
         self.values.append(value)
 
+    def tolerances(self, relative: float) -> Floats:
+        """(m,) what is so much of max(abs(output), nominal)."""
+        return np.asarray(relative * np.maximum(np.abs(self.values[-1]), self._nominal), dtype=np.float64)
+
     def _finite(self, step_s: float) -> Floats:
         value = self._advance(step_s)
         self.elapsed_s += step_s

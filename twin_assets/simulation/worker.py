@@ -19,7 +19,7 @@ from typing import IO, Protocol
 
 from twin_assets.simulation.board import Board
 from twin_assets.simulation.instance import Instance, InstanceError
-from twin_assets.simulation.messages import Batch, Done, Failure, Hello, Ready, Serialize, Setup
+from twin_assets.simulation.messages import Batch, Done, Failure, Hello, Ready, Serialize
 from twin_assets.simulation.settle import Floats
 
 ORPHAN_GRACE_S = 1.0
@@ -29,9 +29,9 @@ def main() -> None:
     """Load the FMU that the first message describes and answer the messages that follow, until one says stop."""
     # Ctrl-C in a terminal reaches the whole process group; ending the workers is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, answers = _take_pipes()
+    requests, answers = take_pipes()
     hello: Hello = pickle.load(requests)  # noqa: S301 - from the parent's own pipe
-    threading.Thread(target=_outlived, args=(hello.parent, hello.setup), daemon=True).start()
+    threading.Thread(target=outlived, args=(hello.parent, hello.setup.folder), daemon=True).start()
     try:
         instance = Instance(hello.setup)
         _say(answers, Ready(resident_mb()))
@@ -104,7 +104,7 @@ def _peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1e3) / 1e6
 
 
-def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
+def take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Standard input and output for us alone; what the FMU prints goes where errors go."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -114,8 +114,8 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, answers
 
 
-def _outlived(parent: int, setup: Setup) -> None:
-    """Wait until the parent is gone: then end, FMU or not.
+def outlived(parent: int, folder: Path | None = None) -> None:
+    """Wait until the parent is gone: then end, FMU or not, and take the folder away that was the parent's.
 
     Windows tells nobody: there an FMU that hangs outlives its parent, another ends with its evaluation.
     """
@@ -123,8 +123,9 @@ def _outlived(parent: int, setup: Setup) -> None:
         return
     while os.getppid() == parent:
         time.sleep(ORPHAN_GRACE_S)
-    shutil.rmtree(setup.folder, ignore_errors=True)
-    time.sleep(ORPHAN_GRACE_S)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(ORPHAN_GRACE_S)
     os._exit(1)
 
 

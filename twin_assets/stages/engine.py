@@ -2,10 +2,10 @@
 
 from twin_assets.simulation import FmuModel, SettleSettings
 from twin_assets.spec_file import Twin
+from twin_assets.stages.fingerprint import BLOCK
 from twin_assets.stages.replay import READS
 from twin_assets.stages.settings import coefficients_of, settings_of
 from twin_assets.stages.telemetry import resolve_units
-from twin_assets.stages.ukf import BLOCK
 
 __all__ = ["coefficients_of", "open_model", "resolve_units", "settings_of"]
 

@@ -30,11 +30,10 @@ from twin_assets.stages.states import (
     STATE_DIGEST,
     UnitState,
     previous_key,
-    previous_state,
     start_state,
+    start_states,
     state_of_row,
     state_space,
-    states_of,
 )
 from twin_assets.stages.tables import Table
 from twin_assets.store import Store
@@ -71,7 +70,7 @@ def held_table(store: Store, spec: TwinSpec, window: Window, ukf_state: pd.DataF
     estimates = coefficients_table(spec, ukf_state)
     if not spec.publish.hold:
         return Table(estimates, {})
-    before, key = states_of(previous_state(store, spec, window)), previous_key(store, spec, window)
+    before, key = start_states(store, spec, window), previous_key(store, spec, window)
     previous = None if key is None else store.metadata(spec.name, CALIBRATED_COEFFICIENTS, key)
     return with_held(spec, estimates, ukf_state, before, previous)
 
@@ -102,8 +101,8 @@ def with_held(
     watch = Watch(spec.publish.hold_shift, spec.publish.hold_threshold)
     means = estimates[list(names)].to_numpy(dtype=np.float64)
     values, news = np.empty_like(means), np.zeros(means.shape, dtype=bool)
-    for unit in ukf_state["unit"].unique():
-        places = np.flatnonzero(ukf_state["unit"] == unit)
+    for name, indices in ukf_state.groupby("unit", sort=False).indices.items():
+        unit, places = str(name), np.asarray(indices)
         known = told.get(unit)
         start = known if known is not None and known.space == space else None
         state = start_state(unit, before, coefficients).state

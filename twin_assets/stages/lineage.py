@@ -10,9 +10,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
+from twin_assets.shards import parts_of
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
+    FLEET,
     OBSERVATIONS,
     PUBLISHED,
     REFUSED,
@@ -21,6 +23,8 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
+from twin_assets.stages.newcomers import FLEET_PRIOR, fleet_prior
+from twin_assets.stages.newcomers import described as prior_described
 from twin_assets.stages.observations import telemetry_windows
 from twin_assets.stages.states import STATE_DIGEST, previous_key
 from twin_assets.store import CONTENT, Store
@@ -37,6 +41,7 @@ SAME_WINDOW_SOURCES = {
     PUBLISHED: (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS),
     REFUSED: (CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS),
     SMOOTHED_COEFFICIENTS: (UKF_STATE,),
+    FLEET: (),
 }
 
 
@@ -50,13 +55,22 @@ def made_from(store: Store, spec: TwinSpec, stage: str, window: Window) -> Mappi
         for source, key in _sources(store, spec, stage, window)
         if (version := _version(store, spec.name, source, key)) is not None
     }
+    if stage == FLEET:
+        sources |= {
+            f"{part.name}/{UKF_STATE}/{window.key}": version
+            for part in parts_of(spec)
+            if (version := _version(store, part.name, UKF_STATE, window.key)) is not None
+        }
     return {MADE_FROM: json.dumps({**sources, DESCRIPTION: described(spec, stage)}, sort_keys=True)}
 
 
 def is_current(store: Store, spec: TwinSpec, stage: str, window: Window) -> bool:
     """Whether the table is there and was made from its sources as they are now."""
     found = store.metadata(spec.name, stage, window.key)
-    return found is not None and found.get(MADE_FROM) == made_from(store, spec, stage, window)[MADE_FROM]
+    if found is None or found.get(MADE_FROM) != made_from(store, spec, stage, window)[MADE_FROM]:
+        return False
+    # Where units started from what other shards had found, that must be what they have found now.
+    return FLEET_PRIOR not in found or found[FLEET_PRIOR] == prior_described(fleet_prior(store, spec, window))
 
 
 def described(spec: TwinSpec, stage: str) -> str:
@@ -73,11 +87,14 @@ def described(spec: TwinSpec, stage: str) -> str:
             part.name if part.discrepancy_std is None else [part.name, part.discrepancy_std]
             for part in spec.virtual_sensors
         ],
+        FLEET: [spec.fleet.outlier_probability],
         PUBLISHED: [
             spec.checks.model_dump(mode="json"),
             [[part.name, part.source] for part in (*spec.measurements, *spec.virtual_sensors)],
         ],
     }
+    if spec.learns_from_fleet:
+        parts[UKF_STATE] = ["units that come later start from what the fleet says"]
     if spec.publish.hold:
         parts[CALIBRATED_COEFFICIENTS] = [spec.publish.model_dump(mode="json")]
     if spec.transient:

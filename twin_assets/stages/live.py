@@ -10,8 +10,8 @@ is written only when nothing is left to do; losing it, or a crash at any moment,
 
 import itertools
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from twin_assets.historian.base import Arrivals, Historian
 from twin_assets.spec import TwinSpec
 from twin_assets.stages import (
     CALIBRATED_COEFFICIENTS,
+    FLEET,
     OBSERVATIONS,
     PUBLISHED,
     REFUSED,
@@ -27,12 +28,13 @@ from twin_assets.stages import (
     UKF_STATE,
     VIRTUAL_SENSORS,
 )
-from twin_assets.stages.lineage import described, is_current
+from twin_assets.stages.fingerprint import FINGERPRINT, fingerprint
+from twin_assets.stages.lineage import MADE_FROM, described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
+from twin_assets.stages.refusals import JUDGE_AGAIN
 from twin_assets.stages.smoothing import WAITS_UNTIL
 from twin_assets.stages.telemetry import CHANNELS, CURSOR, channel_properties, channels_text, resolve_units
-from twin_assets.stages.ukf import FINGERPRINT, fingerprint
-from twin_assets.stages.verdicts import JUDGE_AGAIN
+from twin_assets.stages.units import is_tried_again
 from twin_assets.store import CONTENT, Store
 from twin_assets.windows import Window, WindowGrid
 
@@ -40,12 +42,15 @@ ARRIVALS = "arrivals"
 SEEN = "seen"
 BASIS = "basis"
 WAITING = "waiting"
+KNOWN = "units"
+TRIED_AGAIN = (UKF_STATE, VIRTUAL_SENSORS)
 COMPUTED = (OBSERVATIONS, UKF_STATE, CALIBRATED_COEFFICIENTS, VIRTUAL_SENSORS)
 
 
 def computed(spec: TwinSpec) -> tuple[str, ...]:
-    """The stages between telemetry and what is published, and what is smoothed where twin.yaml asks for it."""
-    return (*COMPUTED, SMOOTHED_COEFFICIENTS) if spec.smoothing else COMPUTED
+    """The stages between telemetry and what is published, and those that look back or aside where the twin has them."""
+    smoothed = (SMOOTHED_COEFFICIENTS,) if spec.smoothing else ()
+    return (*COMPUTED, *smoothed, *((FLEET,) if spec.shows_fleet else ()))
 
 
 def pending_windows(
@@ -60,10 +65,11 @@ def pending_windows(
 
     A window is pending when samples arrived in it that its telemetry does not hold, when an observation in it has
     become complete since, when a later stage is missing or stale (a crash in between, or an earlier window has another
-    final state now), when twin.yaml or the FMU say something else now, when its results were neither published nor
-    refused, when they were refused for being stale while the window was live, and it is over, or when it is over and
-    was not smoothed as twin.yaml asks. Every window after a pending one is to be materialized too, for the state is
-    handed on: ``live_windows`` and ``new_windows`` give that range.
+    final state now), when twin.yaml or the FMU say something else now, when a unit failed in it that is to be tried
+    again (``units``), when its results were neither published nor refused, when they were refused for being stale while
+    the window was live, and it is over, or when it is over and was not smoothed as twin.yaml asks. Every window after a
+    pending one is to be materialized too, for the state is handed on: ``live_windows`` and ``new_windows`` give that
+    range.
 
     Windows that begin after ``now`` are not pending yet.
     """
@@ -129,6 +135,7 @@ class _Search:
     now: pd.Timestamp
     units: tuple[str, ...]
     fmu_sha256: str | None
+    _found: dict[tuple[str, ...], Mapping[Window, int]] = field(default_factory=dict, repr=False)
 
     def pending(self) -> list[Window]:
         arrivals, waited = self._unseen()
@@ -151,13 +158,28 @@ class _Search:
             # Where they are not, the historian is not the one that the position was taken from.
             arrivals = self.historian.arrivals(self.units, properties, int(seen[CURSOR]) - 1)
             if len(arrivals.buckets):
+                arrivals = self._with_all_of(set(self.units) - set(json.loads(seen.get(KNOWN, "[]"))), arrivals)
                 return arrivals, {self.grid.parse(key): None for key in json.loads(seen[WAITING])}
         return self.historian.arrivals(self.units, properties), {}
+
+    def _with_all_of(self, new: set[str], arrivals: Arrivals) -> Arrivals:
+        """Arrivals, and all that ever arrived of units that were not there before, which may be older."""
+        if self.spec.named_units is not None or not new:
+            return arrivals
+        properties = channel_properties(self.spec)
+        older = self.historian.arrivals(tuple(sorted(new)), properties).buckets
+        whole = self.historian.arrivals(self.units, properties).buckets
+        if older.empty or older["start"].min() < self.grid.first.start:
+            return Arrivals(arrivals.cursor, whole)
+        since = self.grid.containing(older["start"].min()).start
+        return Arrivals(arrivals.cursor, whole[(whole["end"] > since)])
 
     def _remember(self, cursor: int, waiting: Iterable[Window]) -> None:
         """Note that all is done up to a position but for what is waiting for time to pass."""
         keys = sorted({window.key for window in waiting})
         metadata = {BASIS: self._basis(), CURSOR: str(cursor), WAITING: json.dumps(keys)}
+        if self.spec.named_units is None:
+            metadata[KNOWN] = json.dumps(self.units)
         before = self.store.metadata(self.spec.name, ARRIVALS, SEEN) or {}
         if cursor and {name: before[name] for name in before if name != CONTENT} != metadata:
             self.store.write(self.spec.name, ARRIVALS, SEEN, pd.DataFrame(), metadata)
@@ -166,18 +188,36 @@ class _Search:
         """What the position is about; with another description or FMU all of history is looked at again."""
         about = [described(self.spec, stage) for stage in (*computed(self.spec), PUBLISHED)]
         made_by = fingerprint(self.spec, self.fmu_sha256 or "")
-        return json.dumps([self.grid.cron, str(self.grid.start), channels_text(self.spec, self.units), *about, made_by])
+        # Discovered units come and go; what they bring is looked for, and what others brought need not be again.
+        channels = channels_text(self.spec, self.spec.named_units or ())
+        return json.dumps([self.grid.cron, str(self.grid.start), channels, *about, made_by])
 
     def _is_pending(self, window: Window, cursor: int | None, waited: bool) -> bool:
         """Whether there is anything to do; cursor: the newest arrival in the window, None where nothing is unseen."""
         telemetry = self.store.metadata(self.spec.name, TELEMETRY, window.key)
         if telemetry is None:
             return cursor is not None or waited
-        if telemetry[CHANNELS] != channels_text(self.spec, self.units):
+        if self._read_otherwise(window, telemetry[CHANNELS]):
             return True
         if cursor is not None and telemetry[CURSOR] != str(cursor):
             return True
         return self._is_stale(window) or self._is_due(window)
+
+    def _read_otherwise(self, window: Window, channels: str) -> bool:
+        """Whether a window was read for others: of discovered units only those matter that have samples in it."""
+        if self.spec.named_units is not None or channels == channels_text(self.spec, self.units):
+            return channels != channels_text(self.spec, self.units)
+        then = json.loads(channels)
+        if channels_text(self.spec, tuple(then["units"])) != channels:
+            return True
+        new = tuple(sorted(set(self.units) - set(then["units"])))
+        return bool(new) and window in self._windows_of(new)
+
+    def _windows_of(self, units: tuple[str, ...]) -> Mapping[Window, int]:
+        if units not in self._found:
+            arrivals = self.historian.arrivals(units, channel_properties(self.spec))
+            self._found[units] = _newest_cursors(arrivals, self.grid)
+        return self._found[units]
 
     def _is_stale(self, window: Window) -> bool:
         if not all(is_current(self.store, self.spec, stage, window) for stage in computed(self.spec)):
@@ -186,6 +226,8 @@ class _Search:
             made_by = (self.store.metadata(self.spec.name, UKF_STATE, window.key) or {}).get(FINGERPRINT)
             if made_by != fingerprint(self.spec, self.fmu_sha256):
                 return True
+        if any(is_tried_again(self.store.metadata(self.spec.name, stage, window.key)) for stage in TRIED_AGAIN):
+            return True
         return not any(is_current(self.store, self.spec, stage, window) for stage in (PUBLISHED, REFUSED))
 
     def _is_due(self, window: Window) -> bool:
@@ -202,7 +244,9 @@ class _Search:
             for stage in (OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS)
         )
         times = [observed.get(OPEN_UNTIL), smoothed.get(WAITS_UNTIL) if self.spec.smoothing else None]
-        if JUDGE_AGAIN in refused and not is_current(self.store, self.spec, PUBLISHED, window):
+        # A refusal that was made from nothing is of some units, beside others' results.
+        beside = MADE_FROM not in refused
+        if JUDGE_AGAIN in refused and (beside or not is_current(self.store, self.spec, PUBLISHED, window)):
             times.append(refused[JUDGE_AGAIN])
         return min((pd.Timestamp(time) for time in times if time is not None), default=None)
 

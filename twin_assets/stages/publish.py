@@ -1,12 +1,15 @@
 """published: results as samples for the historian, under properties of their own; and how they come there and go.
 
-A window has published its results, or it was refused and has published nothing. The store notes which (``published``,
-``refused``), the historian holds the samples. Killed at any moment, a window counts as settled only when it is: first
-it is noted what is there and what is to come, as unsettled, then the historian is changed, then it is noted what is.
-Only what was noted is ever withdrawn: under a result's name there may be what somebody measured.
+A window has published its results, or it was refused and has published nothing; or those of some units were refused,
+and the others' are published. The store notes which (``published``, ``refused``), the historian holds the samples.
+Killed at any moment, a window counts as settled only when it is: first it is noted what is there and what is to come,
+as unsettled, then the historian is changed, then it is noted what is. Only what was noted is ever withdrawn: under a
+result's name there may be what somebody measured.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,13 +21,17 @@ from twin_assets.spec import TwinSpec
 from twin_assets.stages import PUBLISHED, REFUSED
 from twin_assets.stages.holding import as_published
 from twin_assets.stages.lineage import is_current, made_from
+from twin_assets.stages.refusals import judged_again, verdict_table, waiting_units
 from twin_assets.stages.telemetry import channel_properties, resolve_units
 from twin_assets.stages.validity import invalid
-from twin_assets.stages.verdicts import Verdict, judged_again, verdict_table
+from twin_assets.stages.verdicts import Verdict
 from twin_assets.store import Store
 from twin_assets.windows import Window
 
 REJECTIONS_TOLD = 3
+RESULTS = "results"
+"""Metadata: unit -> digest of the samples that it published, as JSON."""
+RESULT_LENGTH = 16
 
 
 def published_properties(spec: TwinSpec) -> dict[str, str]:
@@ -56,12 +63,18 @@ def published_samples(spec: TwinSpec, coefficients: pd.DataFrame, virtual_sensor
 
 
 def publish_window(
-    historian: Historian, store: Store, spec: TwinSpec, window: Window, samples: pd.DataFrame
+    historian: Historian,
+    store: Store,
+    spec: TwinSpec,
+    window: Window,
+    samples: pd.DataFrame,
+    verdicts: Sequence[Verdict] = (),
 ) -> WriteReport:
-    """Put a window's samples in the place of all that it had published.
+    """Put a window's samples in the place of all that it had published, but for those of units that are refused.
 
-    So what late data has moved to other times, or taken away, does not stay. Properties that the twin publishes no more
-    are left alone, as are units that it no longer has: by now they may be somebody else's.
+    So what late data has moved to other times, or taken away, does not stay; nor does anything of a unit that is
+    refused, unless time alone refuses it and it was published when it was fresh. Properties that the twin publishes no
+    more are left alone, as are units that it no longer has: by now they may be somebody else's.
 
     Args:
         historian: where they go.
@@ -69,17 +82,30 @@ def publish_window(
         spec: names units and properties.
         window: whose results they are.
         samples: as ``published_samples`` gives them.
+        verdicts: those that refuse units are kept beside what is published.
 
     Raises:
         TwinError: if the historian does not take some of them.
     """
+    results, before = _results(samples), _results_of(store.metadata(spec.name, PUBLISHED, window.key))
+    waiting = waiting_units(verdicts)
+    stay = {unit for unit in waiting if unit in results and before.get(unit) == results[unit]}
+    refused = {unit for verdict in verdicts if verdict.refuses for unit in verdict.units} - stay
+    taken = samples[~samples["unit"].isin(refused)]
     store.remove(spec.name, REFUSED, window.key)
-    noted = _unsettled(store, spec, window, samples)
-    reports = _replace(historian, spec, window, samples, noted)
+    noted = _unsettled(store, spec, window, taken)
+    reports = _replace(historian, spec, window, taken, noted)
     rejected = pd.concat([report.rejected for report in reports])
     if len(rejected):
         raise TwinError(_rejected(window, rejected))
-    store.write(spec.name, PUBLISHED, window.key, written(samples), made_from(store, spec, PUBLISHED, window))
+    if refused or stay:
+        again = judged_again({unit: time for unit, time in waiting.items() if unit not in stay})
+        store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), again)
+    metadata = {
+        **made_from(store, spec, PUBLISHED, window),
+        RESULTS: json.dumps({unit: results[unit] for unit in sorted(results) if unit not in refused}),
+    }
+    store.write(spec.name, PUBLISHED, window.key, written(taken), metadata)
     return WriteReport(sum(report.written for report in reports), rejected, sum(report.withdrawn for report in reports))
 
 
@@ -94,13 +120,13 @@ def refuse_window(
     Returns:
         how many samples were withdrawn.
     """
-    withdrawn = 0
-    if not (judged_again(verdicts) and is_current(store, spec, PUBLISHED, window)):
+    withdrawn, again = 0, judged_again(waiting_units(verdicts))
+    if not (again and is_current(store, spec, PUBLISHED, window)):
         noted = _unsettled(store, spec, window, empty_samples())
         reports = _replace(historian, spec, window, empty_samples(), noted)
         withdrawn = sum(report.withdrawn for report in reports)
         store.remove(spec.name, PUBLISHED, window.key)
-    metadata = {**made_from(store, spec, REFUSED, window), **judged_again(verdicts)}
+    metadata = {**made_from(store, spec, REFUSED, window), **again}
     store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), metadata)
     return withdrawn
 
@@ -111,6 +137,21 @@ def written(samples: pd.DataFrame) -> pd.DataFrame:
     return times.agg(samples="size", first_time="min", last_time="max").reset_index()
 
 
+def _results(samples: pd.DataFrame) -> dict[str, str]:
+    """A digest of each unit's samples."""
+    hashed = pd.util.hash_pandas_object(samples, index=False)
+    return {
+        str(unit): hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:RESULT_LENGTH]
+        for unit, rows in hashed.groupby(samples["unit"])
+    }
+
+
+def _results_of(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """The digests of what a window published, by unit; none from before they were kept."""
+    found: dict[str, str] = json.loads((metadata or {}).get(RESULTS, "{}"))
+    return found
+
+
 def _unsettled(store: Store, spec: TwinSpec, window: Window, samples: pd.DataFrame) -> pd.DataFrame:
     """Note what a window had published together with what it is about to, as of no known source; what it had."""
     noted = store.read(spec.name, PUBLISHED, window.key)
@@ -119,7 +160,10 @@ def _unsettled(store: Store, spec: TwinSpec, window: Window, samples: pd.DataFra
     both = pd.concat([part for part in (noted, written(samples)) if len(part)] or [noted])
     if len(both):
         names = both.drop_duplicates(["unit", "property"]).sort_values(["unit", "property"], ignore_index=True)
-        store.write(spec.name, PUBLISHED, window.key, names, {})
+        found = store.metadata(spec.name, PUBLISHED, window.key) or {}
+        store.write(
+            spec.name, PUBLISHED, window.key, names, {name: found[name] for name in (RESULTS,) if name in found}
+        )
     return noted
 
 

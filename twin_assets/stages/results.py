@@ -2,15 +2,14 @@
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from twin_assets.estimation import Marginals, coefficient_marginals
-from twin_assets.model import Floats, PredictiveModel, told
+from twin_assets.model import Floats, PredictiveModel
 from twin_assets.spec import TwinSpec
 from twin_assets.stages.predictions import (
     BASIS,
@@ -20,7 +19,6 @@ from twin_assets.stages.predictions import (
     POSTERIORS,
     STATISTICS,
     Known,
-    Predictor,
     basis_of,
     earlier,
     in_columns,
@@ -29,8 +27,10 @@ from twin_assets.stages.predictions import (
 )
 from twin_assets.stages.replay import Ways
 from twin_assets.stages.settings import coefficients_of, how_it_runs
-from twin_assets.stages.states import posterior_of_row, states_of
+from twin_assets.stages.states import posterior_of_row, states_metadata, states_of
 from twin_assets.stages.tables import Progress, Table, no_progress
+from twin_assets.stages.unit_predictions import PredictionJob
+from twin_assets.stages.units import Stopped, each, failures_metadata
 from twin_assets.stages.validity import RUNS_FAILED, VALID, WHY_NOT, joined, reasons
 
 
@@ -45,6 +45,7 @@ class ResultTable:
         computed: rows computed now.
         degraded: rows for which model runs failed, and that were predicted from what was left.
         unpredicted: times without a row, for the model could not be run there.
+        stopped: units that could not be gone on with; their later rows are not there.
     """
 
     frame: pd.DataFrame
@@ -53,25 +54,24 @@ class ResultTable:
     computed: int
     degraded: int
     unpredicted: int
+    stopped: Mapping[str, Stopped] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """What is to be predicted.
+    """What is to be predicted of one unit.
 
     Attributes:
         rows: of the ukf_state table, those whose inputs (in transient mode: whose recent past) are known.
         inputs: (k, p) then.
         reasons: (k,) why a prediction there does not rest on what was calibrated; "" where it does.
         digests: (k,) of the posteriors.
-        model: that of a row.
     """
 
     rows: pd.DataFrame
     inputs: Floats
     reasons: list[str]
     digests: list[str]
-    model: Callable[["pd.Series[Any]"], PredictiveModel]
 
 
 def coefficients_table(spec: TwinSpec, ukf_state: pd.DataFrame) -> pd.DataFrame:
@@ -120,14 +120,26 @@ def virtual_sensors_table(
         where nobody states it); then ``valid`` (bool) and ``why_not`` ("" where it is): see ``validity``.
 
     Raises:
-        EvaluationError: if the model does not start, or cannot tell where it fails; names the unit and the time.
+        EvaluationError: if the model does not start, or if none of the units can be gone on with, as where there is
+            one; names the unit and the time.
     """
     asked = _asked(spec, model, ukf_state, observations, previous)
     basis, how = basis_of(spec), how_it_runs(spec)
     known = earlier(existing, predicted_names(spec), basis, how)
-    new = [i for i, digest in enumerate(asked.digests) if digest not in known.predicted and digest not in known.failed]
-    _predict(spec, asked, new, known, progress)
-    return _result(spec, asked, known, len(new), {BASIS: basis}, {HOW: how})
+    jobs = _jobs(spec, asked, known, observations, previous)
+    stopped, moved, computed = dict[str, Stopped](), set[str](), 0
+    for job, found in zip(jobs, each(model, jobs, progress), strict=True):
+        known.predicted.update(found.predicted)
+        known.failed.update(found.failed)
+        computed += found.computed
+        moved |= {job.unit} if found.computed else set()
+        if found.stopped is not None:
+            stopped[job.unit] = found.stopped
+    if stopped and {*stopped} >= {*(spec.named_units or ()), *map(str, ukf_state["unit"].unique())}:
+        raise next(iter(stopped.values())).error
+    before = None if existing is None else existing.metadata
+    failures = failures_metadata(stopped, before, lambda unit: unit not in moved)
+    return replace(_result(spec, asked, known, computed, {BASIS: basis, **failures}, {HOW: how}), stopped=stopped)
 
 
 def _asked(
@@ -138,32 +150,47 @@ def _asked(
     previous: Mapping[str, str] | None,
 ) -> _Asked:
     inputs = _inputs(spec, ukf_state, observations)
-    ways = Ways(spec, model, observations, previous) if spec.transient else None
     finite = np.isfinite(inputs).all(axis=1)
-    known = np.flatnonzero(finite if ways is None else finite & ways.known(ukf_state))
+    if spec.transient:
+        finite &= Ways(spec, model, observations, previous).known(ukf_state)
+    known = np.flatnonzero(finite)
     rows = ukf_state.iloc[known]
-    if ways is not None:
-        ways.gather(rows)
     return _Asked(
         rows=rows,
         inputs=inputs[known],
         reasons=reasons(spec, ukf_state, inputs, states_of(previous))[known].tolist(),
         digests=[digest[:DIGEST_LENGTH] for digest in rows["digest"]],
-        model=(lambda _: model) if ways is None else ways.to,
     )
 
 
-def _predict(spec: TwinSpec, asked: _Asked, new: list[int], known: Known, progress: Progress) -> None:
-    """Add new rows' predictions, and what failed, to what is known."""
-    predict = Predictor(spec)
-    for done, i in enumerate(new, start=1):
-        row, digest = asked.rows.iloc[i], asked.digests[i]
-        values, failures = predict(asked.model(row), row, asked.inputs[i])
-        if values is not None:
-            known.predicted[digest] = values
-        if failures:
-            known.failed[digest] = f"{row['unit']} at {row['time']}: {told(failures)}"
-        progress(done, len(new))
+def _jobs(
+    spec: TwinSpec, asked: _Asked, known: Known, observations: pd.DataFrame, previous: Mapping[str, str] | None
+) -> list[PredictionJob]:
+    """One for every unit of which something is to be predicted."""
+    new = np.array(
+        [digest not in known.predicted and digest not in known.failed for digest in asked.digests], dtype=bool
+    )
+    own = {str(unit): rows for unit, rows in observations.groupby("unit")} if spec.transient and new.any() else {}
+    states = states_of(previous) if own else {}
+    jobs = []
+    for name, places in asked.rows.groupby("unit", sort=False).indices.items():
+        unit, due = str(name), np.asarray(places)
+        if not new[due].any():
+            continue
+        if not spec.transient:
+            due = due[new[due]]
+        jobs.append(
+            PredictionJob(
+                spec,
+                unit,
+                asked.rows.iloc[due],
+                asked.inputs[due],
+                np.flatnonzero(new[due]).tolist(),
+                own.get(unit),
+                states_metadata({unit: states[unit]}) if unit in states else None,
+            )
+        )
+    return jobs
 
 
 def _result(
@@ -181,11 +208,12 @@ def _result(
     frame = _frame(asked.rows.iloc[said], prediction_columns(names), values)
     frame[VALID] = pd.Series([not reason for reason in why], dtype="bool")
     frame[WHY_NOT] = pd.Series(why, dtype="str")
-    missing = len(digests) - len(said)
+    untried = sum(digest not in known.predicted and digest not in known.failed for digest in digests)
+    missing = len(digests) - len(said) - untried
     return ResultTable(
         frame=frame,
         metadata=metadata,
-        kept=len(digests) - computed,
+        kept=len(digests) - computed - untried,
         computed=computed,
         degraded=len(still) - missing,
         unpredicted=missing,

@@ -41,6 +41,7 @@ class UnitState:
         space: fingerprint of the state space; a state means nothing in another one.
         past: the unit's recent past, where predictions depend on it.
         calibrated: the inputs under which its observations were assimilated; None where an earlier version did not say.
+        origin: the fleet's prior that it once started from; None where that was twin.yaml's own.
     """
 
     state: FilterState
@@ -48,6 +49,7 @@ class UnitState:
     space: str
     past: History | None = None
     calibrated: Calibrated | None = None
+    origin: Gaussian | None = None
 
 
 def state_space(coefficients: Coefficients) -> str:
@@ -58,14 +60,45 @@ def state_space(coefficients: Coefficients) -> str:
     return digest.hexdigest()
 
 
-def start_state(unit: str, before: Mapping[str, UnitState], coefficients: Coefficients) -> UnitState:
+def start_state(
+    unit: str, before: Mapping[str, UnitState], coefficients: Coefficients, fleet: Gaussian | None = None
+) -> UnitState:
     """What a unit starts a window from: its earlier state or, without one in this state space, the prior.
 
-    Other coefficients or bounds make another state space: the earlier posterior says nothing there.
+    Other coefficients or bounds make another state space: the earlier posterior says nothing there. ``fleet`` is the
+    prior that the fleet has for a unit that nobody has seen yet; None is twin.yaml's own. What follows from it says so
+    in its digests.
     """
     space = state_space(coefficients)
     found = before.get(unit)
-    return found if found is not None and found.space == space else UnitState(prior(coefficients), "", space)
+    if found is not None and found.space == space:
+        return found
+    return UnitState(prior(coefficients), "", space) if fleet is None else _started(fleet, space)
+
+
+def _started(origin: Gaussian, space: str) -> UnitState:
+    digest = hashlib.sha256(json.dumps(_gaussian_described(origin)).encode()).hexdigest()
+    return UnitState(FilterState(None, origin), digest, space, origin=origin)
+
+
+def begun(before: Mapping[str, UnitState], after: Mapping[str, UnitState]) -> dict[str, UnitState]:
+    """The states that a window was computed from, but for units that started from twin.yaml's prior.
+
+    Those are the states handed on from before and, of units that are new in the window, the fleet's prior, which the
+    states after it tell.
+    """
+    found = dict(before)
+    for unit, state in after.items():
+        new = unit not in before or before[unit].space != state.space
+        if new and state.origin is not None:
+            found[unit] = _started(state.origin, state.space)
+    return found
+
+
+def start_states(store: Store, spec: TwinSpec, window: Window) -> dict[str, UnitState]:
+    """The same of a window whose ukf_state table is in the store."""
+    after = store.metadata(spec.name, UKF_STATE, window.key)
+    return begun(states_of(previous_state(store, spec, window)), states_of(after))
 
 
 def states_metadata(states: Mapping[str, UnitState]) -> dict[str, str]:
@@ -159,9 +192,10 @@ def posterior_of_row(row: "pd.Series[Any]") -> Gaussian:
 
 
 def _described(unit: UnitState) -> dict[str, object]:
-    posterior = unit.state.posterior
-    numbers = {"mean": exact(posterior.mean), "root": exact(posterior.root)}
+    numbers = _gaussian_described(unit.state.posterior)
     found: dict[str, object] = {"time_ns": unit.state.time_ns, **numbers, "digest": unit.digest, "space": unit.space}
+    if unit.origin is not None:
+        found["origin"] = _gaussian_described(unit.origin)
     if unit.past is not None:
         past = {"names": list(unit.past.names), "time_ns": exact(unit.past.time_ns, "<i8")}
         found["past"] = {**past, "inputs": exact(unit.past.inputs)}
@@ -180,10 +214,8 @@ def _described(unit: UnitState) -> dict[str, object]:
 
 
 def _restored(found: Mapping[str, Any]) -> UnitState:
-    mean = floats(found["mean"])
-    matrix = floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
-    # Tables of earlier versions hold covariances.
-    posterior = Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
+    posterior = _gaussian_restored(found)
+    origin = _gaussian_restored(found["origin"]) if "origin" in found else None
     learnt = _learnt_restored(found["learnt"]) if "learnt" in found else None
     noise = _noise_restored(found["noise"]) if "noise" in found else None
     pace = Pace(**{name: floats(text) for name, text in found["pace"].items()}) if "pace" in found else None
@@ -191,7 +223,18 @@ def _restored(found: Mapping[str, Any]) -> UnitState:
     calibrated = Calibrated.of(found["calibrated"]) if "calibrated" in found else None
     suspicion = restored(found["suspicion"]) if "suspicion" in found else None
     state = FilterState(found["time_ns"], posterior, learnt, noise, suspicion, pace)
-    return UnitState(state, found["digest"], found["space"], past, calibrated)
+    return UnitState(state, found["digest"], found["space"], past, calibrated, origin)
+
+
+def _gaussian_described(gaussian: Gaussian) -> dict[str, str]:
+    return {"mean": exact(gaussian.mean), "root": exact(gaussian.root)}
+
+
+def _gaussian_restored(found: Mapping[str, Any]) -> Gaussian:
+    mean = floats(found["mean"])
+    matrix = floats(found.get("root") or found["cov"]).reshape(mean.size, mean.size)
+    # Tables of earlier versions hold covariances.
+    return Gaussian.of_root(mean, matrix) if "root" in found else Gaussian(mean, matrix)
 
 
 def _past_restored(found: Mapping[str, Any]) -> History:

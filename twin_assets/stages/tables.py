@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from twin_assets.model import EvaluationError
+from twin_assets.model import EvaluationError, NotStartedError
 from twin_assets.store import Store
 
 Progress = Callable[[int, int], None]
@@ -42,4 +42,5 @@ def located(unit: str, time_ns: int) -> Iterator[None]:
         yield
     except EvaluationError as error:
         when = pd.Timestamp(time_ns, unit="ns", tz="UTC")
-        raise EvaluationError(f"{unit} at {when}: {error}", error.coefficients) from error
+        kind = NotStartedError if isinstance(error, NotStartedError) else EvaluationError
+        raise kind(f"{unit} at {when}: {error}", error.coefficients) from error

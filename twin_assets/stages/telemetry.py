@@ -38,7 +38,8 @@ def resolve_units(spec: TwinSpec, historian: Historian) -> tuple[str, ...]:
     if spec.named_units is not None:
         return spec.named_units
     measured = {part.source for part in spec.measurements}
-    return tuple(unit for unit in historian.units() if measured.intersection(historian.properties(unit)))
+    found = (unit for unit in historian.units() if spec.holds(unit))
+    return tuple(unit for unit in found if measured.intersection(historian.properties(unit)))
 
 
 def read_telemetry(
@@ -64,6 +65,33 @@ def read_telemetry(
     return Telemetry(frame, cursor, {CURSOR: str(cursor), CHANNELS: channels_text(spec, units)})
 
 
+def with_lost(telemetry: Telemetry, lost: Mapping[str, pd.Timestamp], earlier: pd.DataFrame | None) -> Telemetry:
+    """The same and, of what the historian has lost since, what was read before.
+
+    A machine that was taken away, or whose asset was deleted, has been measured all the same.
+
+    Args:
+        telemetry: as it is read now.
+        lost: of which units, before which times (``units.lost``).
+        earlier: the window's table as it was read before.
+    """
+    if earlier is None or earlier.empty or not lost:
+        return telemetry
+    kept = pd.concat([earlier[(earlier["unit"] == unit) & (earlier["time"] < until)] for unit, until in lost.items()])
+    if kept.empty:
+        return telemetry
+    parts = [part for part in (telemetry.frame, kept) if len(part)]
+    # Stable: what one unit has of a property stays in the historian's order.
+    frame = pd.concat(parts).sort_values(["unit", "property", "time"], kind="stable", ignore_index=True)
+    return telemetry._replace(frame=frame)
+
+
 def channels_text(spec: TwinSpec, units: tuple[str, ...]) -> str:
     """Which units and properties a telemetry table was read for; another answer asks for reading it again."""
     return json.dumps({"units": sorted(units), "properties": channel_properties(spec)})
+
+
+def read_units(metadata: Mapping[str, str] | None) -> tuple[str, ...]:
+    """The units that a telemetry table was read for; none without one."""
+    text = (metadata or {}).get(CHANNELS)
+    return () if text is None else tuple(json.loads(text)["units"])

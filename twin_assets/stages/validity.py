@@ -47,8 +47,8 @@ def reasons(
     found = np.full(len(ukf_state), "", dtype=object)
     names = tuple(part.name for part in spec.inputs)
     used = ukf_state["dof"].to_numpy() > 0
-    for unit in ukf_state["unit"].unique():
-        places = np.flatnonzero(ukf_state["unit"] == unit)
+    for unit, indices in ukf_state.groupby("unit", sort=False).indices.items():
+        places = np.asarray(indices)
         handed_on = before[str(unit)].calibrated if str(unit) in before else None
         ranges = Calibrated.before(names, handed_on).through(inputs[places], used[places])
         for place, low, high in zip(places.tolist(), *ranges, strict=True):

@@ -1,9 +1,12 @@
 """Verdicts: what must hold before results are published; each with its numbers and a sentence for people.
 
+Each unit is judged by itself, and one that is refused takes no other with it (``refusals``). Numbers and sentence are
+of the worst.
+
 A window without observations passes all of them but freshness: there is nothing to refuse, and the verdict says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,12 +22,12 @@ from twin_assets.stages.validity import VALID, WHY_NOT
 from twin_assets.windows import Window
 
 NOTHING = "No observations in this window: nothing to refuse."
-JUDGE_AGAIN = "judge_again"
-"""Metadata of a refusal: from when on (ISO time, UTC) the window is to be judged again, though nothing has changed."""
 # How near to a bound an interval counts as squeezed onto it, as a part of the range between the bounds.
 SQUEEZED = 0.01
 # A bound within so many prior standard deviations of the initial value is one where the coefficient may live.
 REACH_OF_PRIOR = 2.0
+# Of units, and of what is wrong with them, so many are told.
+TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Verdict:
         metadata: the numbers.
         severity: whether a failure refuses publication (error) or only tells (warning).
         holds_from: when a failed check will hold by itself; None if only other data or another twin.yaml make it hold.
+        units: whose results a failure refuses; the whole window's if empty.
     """
 
     name: str
@@ -46,10 +50,11 @@ class Verdict:
     metadata: Mapping[str, float | int | str] = field(default_factory=dict)
     severity: Literal["error", "warning"] = "error"
     holds_from: pd.Timestamp | None = None
+    units: tuple[str, ...] = ()
 
     @property
     def refuses(self) -> bool:
-        """Whether nothing may be published."""
+        """Whether nothing may be published of some units, or of any."""
         return not self.passed and self.severity == "error"
 
 
@@ -87,7 +92,9 @@ def innovation_consistency(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
             " The measurements disagree with the model by more than noise_std and drift allow: look at the innovations"
             " for the channel that does; raise its noise_std or the drift, or mend the model or the sensor."
         )
-        return Verdict(name, passed=False, description=found + advice, metadata=numbers)
+        units = refused_ones(ratio > 1.0)
+        found += also(units, worst)
+        return Verdict(name, passed=False, description=found + advice, metadata=numbers, units=units)
     if (sums["nis"] < lower).any():
         advice = (
             " Innovations are smaller than noise_std, drift and prior allow for: intervals are wider than they need be."
@@ -109,7 +116,7 @@ def off_bounds(spec: TwinSpec, coefficients: pd.DataFrame) -> Verdict:
         return Verdict(name, passed=True, description=NOTHING)
     last = coefficients.groupby("unit", sort=True).tail(1)
     squeezed = [
-        f"{row['unit']}: {part.name} = {row[part.name]:.4g} at its {side} bound {bound:g}"
+        (str(row["unit"]), f"{row['unit']}: {part.name} = {row[part.name]:.4g} at its {side} bound {bound:g}")
         for _, row in last.iterrows()
         for part in spec.coefficients
         for side, bound in _squeezing(part, float(row[f"{part.name}_lower"]), float(row[f"{part.name}_upper"]))
@@ -122,14 +129,26 @@ def off_bounds(spec: TwinSpec, coefficients: pd.DataFrame) -> Verdict:
         " The measurements ask for values beyond: widen 'bounds' if they are physical, otherwise look for a fault that"
         " the model does not know."
     )
-    return Verdict(name, passed=False, description="; ".join(squeezed) + "." + advice, metadata=numbers)
+    units = tuple(dict.fromkeys(unit for unit, _ in squeezed))
+    more = f"; and {len(squeezed) - TOLD} more" if len(squeezed) > TOLD else ""
+    found = f"{'; '.join(told for _, told in squeezed[:TOLD])}{more}.{advice}"
+    return Verdict(name, passed=False, description=found, metadata=numbers, units=units)
 
 
-def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: pd.Timestamp) -> Verdict:
-    """Whether the newest observation of a live window (one that holds ``now``) is young enough.
+def freshness(
+    spec: TwinSpec, window: Window, observations: pd.DataFrame, now: pd.Timestamp, units: Sequence[str] = ()
+) -> Verdict:
+    """Whether the newest observation of each unit in a live window (one that holds ``now``) is young enough.
 
     Off without ``checks.max_age``. In a window without observations the newest one is older than its start. A window
     that is no longer live need not be fresh: the refusal ends with the window.
+
+    Args:
+        spec: says how young.
+        window: whose observations they are.
+        observations: of all units.
+        now: the run's start.
+        units: that there are, whether there is anything of them or not.
     """
     name = "freshness"
     max_age = spec.checks.max_age
@@ -138,31 +157,41 @@ def freshness(spec: TwinSpec, window: Window, observations: pd.DataFrame, now: p
     if spec.transient:  # rows that only say how the inputs moved are no measurements
         measured = observations[[f"{part.name}_reason" for part in spec.measurements]] != "missing"
         observations = observations[measured.any(axis=1)]
-    newest = window.start if observations.empty else observations["time"].max()
-    age_s = (now - newest).total_seconds()
+    newest = dict.fromkeys(units or (() if len(observations) else ("",)), window.start)
+    seen = {str(unit): time for unit, time in observations.groupby("unit")["time"].max().items()}
+    newest |= seen
+    oldest = min(newest, key=lambda unit: newest[unit])
+    age_s = (now - newest[oldest]).total_seconds()
     numbers: dict[str, float | int | str] = {"age_s": age_s, "max_age_s": max_age.total_seconds()}
-    since = "nothing since the window's start," if observations.empty else "the newest observation is of"
-    found = f"{since} {newest}, {age_s:.0f} s ago; at most {max_age.total_seconds():.0f} s expected."
-    if age_s <= max_age.total_seconds():
+    since = "the newest observation is of" if oldest in seen else "nothing since the window's start,"
+    whose = f"{oldest}: " if len(newest) > 1 else ""
+    found = f"{whose}{since} {newest[oldest]}, {age_s:.0f} s ago; at most {max_age.total_seconds():.0f} s expected."
+    stale = tuple(unit for unit, time in newest.items() if now - time > max_age)
+    if not stale:
         return Verdict(name, passed=True, description=found, metadata=numbers)
-    advice = " Look at what feeds the historian."
-    return Verdict(name, passed=False, description=found + advice, metadata=numbers, holds_from=window.end)
+    found += f"{also(stale, oldest)} Look at what feeds the historian."
+    refused = () if stale == ("",) else stale
+    return Verdict(name, passed=False, description=found, metadata=numbers, holds_from=window.end, units=refused)
 
 
 def finite(coefficients: pd.DataFrame, virtual_sensors: pd.DataFrame) -> Verdict:
     """Whether every number to be published is one, and its uncertainty; a discrepancy that nobody states is none."""
     name = "finite"
-    counts = {
-        column: int((~np.isfinite(frame[column].to_numpy(dtype=np.float64))).sum())
+    lost = {
+        column: frame["unit"][~np.isfinite(frame[column].to_numpy(dtype=np.float64))]
         for frame in (coefficients, virtual_sensors)
         for column in frame.columns.difference(["unit", "time", VALID, WHY_NOT, *unstated(frame)], sort=False)
     }
+    counts = {column: len(rows) for column, rows in lost.items()}
     bad = {column: count for column, count in counts.items() if count}
     numbers: dict[str, float | int | str] = {"not_finite": sum(bad.values())}
     if bad:
         told = ", ".join(f"{column} ({count})" for column, count in bad.items())
-        found = f"Values that are no finite numbers: {told}. Check the model's answer at these times."
-        return Verdict(name, passed=False, description=found, metadata=numbers)
+        units = tuple(sorted({str(unit) for rows in lost.values() for unit in rows}))
+        found = (
+            f"Values that are no finite numbers: {told}, of {listed(units)}. Check the model's answer at these times."
+        )
+        return Verdict(name, passed=False, description=found, metadata=numbers, units=units)
     if coefficients.empty and virtual_sensors.empty:
         return Verdict(name, passed=True, description=NOTHING, metadata=numbers)
     return Verdict(name, passed=True, description="All results are finite numbers.", metadata=numbers)
@@ -184,8 +213,9 @@ def measured_enough(spec: TwinSpec, ukf_state: pd.DataFrame) -> Verdict:
     found = f"{worst}: {gated} measured values ({share:.1%}) were gated; at most {limit:.0%} expected."
     if share <= limit:
         return Verdict(name, passed=True, description=found, metadata=numbers)
+    units = refused_ones(fraction > limit)
     advice = " What was measured is not what the model can explain: a changed machine, a broken sensor, a wrong model."
-    return Verdict(name, passed=False, description=found + advice, metadata=numbers)
+    return Verdict(name, passed=False, description=found + also(units, worst) + advice, metadata=numbers, units=units)
 
 
 def identifiability(spec: TwinSpec, ukf_state: pd.DataFrame, before: Mapping[str, UnitState]) -> Verdict:
@@ -228,24 +258,21 @@ def _lacking(unit: str, lacking: Untold, *, hold: bool) -> str:
     return f"{unit}: what was measured does not tell {what}{along}{', which is held' if hold else ''}"
 
 
-def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
-    """name, passed, severity, description: to be kept under the stage REFUSED when a window is not published."""
-    rows = list(verdicts)
-    return pd.DataFrame(
-        {
-            "name": pd.Series([verdict.name for verdict in rows], dtype="str"),
-            "passed": pd.Series([verdict.passed for verdict in rows], dtype="bool"),
-            "severity": pd.Series([verdict.severity for verdict in rows], dtype="str"),
-            "description": pd.Series([verdict.description for verdict in rows], dtype="str"),
-        }
-    )
+def refused_ones(failed: "pd.Series[bool]") -> tuple[str, ...]:
+    """The units that fail, of all that are judged."""
+    return tuple(map(str, failed.index[failed]))
 
 
-def judged_again(verdicts: Iterable[Verdict]) -> dict[str, str]:
-    """Metadata of a refusal: when everything that refuses will hold by itself; empty if something never will."""
-    times = [verdict.holds_from for verdict in verdicts if verdict.refuses]
-    known = [time for time in times if time is not None]
-    return {JUDGE_AGAIN: max(known).isoformat()} if known and len(known) == len(times) else {}
+def listed(units: Sequence[str]) -> str:
+    """Names for people: the first few, and how many there are besides."""
+    more = f" and {len(units) - TOLD} more" if len(units) > TOLD else ""
+    return ", ".join(units[:TOLD]) + more
+
+
+def also(units: Sequence[str], told: str) -> str:
+    """A sentence on the units that fail beside the one that was told of; empty without any."""
+    others = [unit for unit in units if unit != told]
+    return f" The same holds of {listed(others)}." if others else ""
 
 
 def _quantile(dof: "pd.Series[int]", chance: float) -> "pd.Series[float]":

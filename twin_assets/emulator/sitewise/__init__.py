@@ -1,7 +1,17 @@
 """The part of AWS IoT SiteWise that the emulator serves; one module a subject."""
 
 from twin_assets.emulator.context import Handlers
-from twin_assets.emulator.sitewise import asset_models, asset_properties, assets, bulk_jobs, putting, reading, streams
+from twin_assets.emulator.sitewise import (
+    aggregates,
+    asset_models,
+    asset_properties,
+    assets,
+    bulk_jobs,
+    interpolation,
+    putting,
+    reading,
+    streams,
+)
 
 # Where the service's documentation limits a list and its model does not: shape's name to the most members.
 # https://docs.aws.amazon.com/iot-sitewise/latest/APIReference/ and the user guide's quotas
@@ -22,5 +32,7 @@ HANDLERS: Handlers = {
     **streams.HANDLERS,
     **putting.HANDLERS,
     **reading.HANDLERS,
+    **aggregates.HANDLERS,
+    **interpolation.HANDLERS,
     **bulk_jobs.HANDLERS,
 }

@@ -37,8 +37,7 @@ def _made(context: Context, tx: Transaction, request: Document) -> Document:
         "description": request.get("assetModelDescription"),
         "properties": _properties(request.get("assetModelProperties", [])),
         "hierarchies": [{"id": new_id(), **each} for each in request.get("assetModelHierarchies", [])],
-        "created": context.now_s,
-        "updated": context.now_s,
+        **dict.fromkeys(("created", "updated"), context.now_s),
         "tags": request.get("tags", {}),
     }
     if tx.find(MODEL, model["id"]) is not None:

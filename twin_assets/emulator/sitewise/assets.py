@@ -23,8 +23,7 @@ def _made(context: Context, tx: Transaction, request: Document) -> Document:
         "description": request.get("assetDescription"),
         "modelId": model["id"],
         "parents": [],  # [asset id, hierarchy id]
-        "created": context.now_s,
-        "updated": context.now_s,
+        **dict.fromkeys(("created", "updated"), context.now_s),
         "tags": request.get("tags", {}),
     }
     if tx.find(ASSET, asset["id"]) is not None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twin_assets.emulator.context import Context, Handlers, Transaction
-from twin_assets.emulator.documents import make_token, read_tokens
+from twin_assets.emulator.documents import foreign_token, make_token, read_tokens
 from twin_assets.emulator.errors import ServiceError, invalid
 from twin_assets.emulator.protocol import Document
-from twin_assets.emulator.series import Key, Stretch, key_of, latest, read
+from twin_assets.emulator.series import FIRST_NS, LAST_NS, Key, Stretch, key_of, latest, read
 from twin_assets.emulator.sitewise.putting import refuse_repeated
 from twin_assets.emulator.sitewise.resources import Addresses, data_type_of
 from twin_assets.emulator.values import seconds_to_ns, tqv
@@ -19,7 +19,6 @@ from twin_assets.emulator.values import seconds_to_ns, tqv
 MOST_VALUES = 20_000
 DEFAULT_HISTORY = 100  # of GetAssetPropertyValueHistory
 MOST_LATEST = 128
-LAST_NS = 2**63 - 1
 
 
 def get_latest(context: Context, request: Document) -> Document:
@@ -37,8 +36,8 @@ def _latest(tx: Transaction, addresses: Addresses, request: Document) -> Documen
 
 def get_history(context: Context, request: Document) -> Document:
     """GetAssetPropertyValueHistory."""
-    after = _key(read_tokens(request["nextToken"])) if "nextToken" in request else None
-    limit = _limit(request, DEFAULT_HISTORY)
+    after = key_in(read_tokens(request["nextToken"])) if "nextToken" in request else None
+    limit = limit_of(request, DEFAULT_HISTORY, MOST_VALUES)
     with context.transaction() as tx:
         values, last = history(context, tx, Addresses(tx), request, after, limit)
     token = None if last is None else make_token({"after": last})
@@ -109,9 +108,9 @@ def in_pages(context: Context, request: Document, most: int, read_entry: ReadEnt
     entries = request["entries"]
     refuse_repeated(entries)
     at = read_tokens(request["nextToken"]) if "nextToken" in request else {}
-    first, failed = int(at.get("entry", 0)), dict(at.get("failed", []))
+    first, failed = _progress(at)
     page = BatchPage([], [], [_skipped(entry["entryId"], failed) for entry in entries[:first]])
-    after, room = _key(at), most
+    after, room = key_in(at), most
     for number in range(first, len(entries)):
         entry = entries[number]
         if room <= 0:
@@ -130,6 +129,21 @@ def in_pages(context: Context, request: Document, most: int, read_entry: ReadEnt
             page.token = {"entry": number, "after": last, "failed": sorted(failed.items())}
             break
     return page.answer()
+
+
+def _progress(token: Document) -> tuple[int, dict[str, list[object]]]:
+    """How many entries earlier pages have finished, and those of them that failed.
+
+    Raises:
+        ServiceError: if the token does not say so.
+    """
+    first, failed = token.get("entry", 0), token.get("failed", [])
+    if isinstance(first, int) and isinstance(failed, list):
+        try:
+            return first, {str(entry_id): [code, time] for entry_id, (code, time) in failed}
+        except (TypeError, ValueError):
+            pass
+    raise foreign_token()
 
 
 def _skipped(entry_id: str, failed: dict[str, list[object]]) -> Document:
@@ -161,24 +175,35 @@ def batch_get_history(context: Context, request: Document) -> Document:
             values, last = history(context, tx, addresses, entry, after, room)
             return {"assetPropertyValueHistory": values}, len(values), last
 
-        return in_pages(context, request, _limit(request, MOST_VALUES), one)
+        return in_pages(context, request, limit_of(request, MOST_VALUES, MOST_VALUES), one)
 
 
-def _limit(request: Document, default: int) -> int:
+def limit_of(request: Document, default: int, most: int) -> int:
     """How many values a page may hold.
+
+    Args:
+        request: with maxResults, or without.
+        default: without.
+        most: that the service gives.
 
     Raises:
         ServiceError: if more are asked for than the service gives.
     """
     limit = int(request.get("maxResults", default))
-    if limit > MOST_VALUES:
-        raise invalid(f"maxResults must not be greater than {MOST_VALUES}")
+    if limit > most:
+        raise invalid(f"maxResults must not be greater than {most}")
     return limit
 
 
-def _key(token: Document) -> Key | None:
+def key_in(token: Document) -> Key | None:
+    """Where a token's page ended within a series; raises ServiceError where it says no such thing."""
     after = token.get("after")
-    return None if after is None else (int(after[0]), int(after[1]))
+    if after is None:
+        return None
+    match after:
+        case [int() as time_ns, int() as code] if FIRST_NS <= time_ns <= LAST_NS:
+            return time_ns, code
+    raise foreign_token()
 
 
 HANDLERS: Handlers = {
