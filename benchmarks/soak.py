@@ -43,7 +43,7 @@ FAULTS = (
     "error=100%",
 )
 LONGEST_PHASE = 25  # ticks
-LINES_AT_MOST = 14  # two runs' worth
+LINES_AT_MOST = 24  # of the process, before it is killed: three runs' worth
 SECONDS_AT_MOST = 0.5
 # Late samples are looked for every hour.
 AFTERWARDS = pd.Timedelta(hours=3)
@@ -63,7 +63,7 @@ class Plan:
     ticks: int
     kills: int
     seed: int = 1
-    tick_s: float = 0.1
+    tick_s: float = 0.3
 
 
 @dataclass
@@ -246,7 +246,7 @@ def main() -> int:
     arguments.add_argument("--ticks", type=int, default=2000)
     arguments.add_argument("--kills", type=int, default=20)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--tick-s", type=float, default=0.1, help="how long a tick takes, at least")
+    arguments.add_argument("--tick-s", type=float, default=0.3, help="how long a tick takes, at least")
     arguments.add_argument("--folder", type=Path, help="kept afterwards; by default one that is removed")
     told = arguments.parse_args()
     plan = Plan(told.ticks, told.kills, told.seed, told.tick_s)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE_S = 20.0  # a process that says nothing so long is idle, and is killed all the same
+PATIENCE_S = 10.0  # a process that says nothing so long is killed all the same
 END_S = 600.0
 LIVE = Path(__file__).with_name("soak_live.py")
 
@@ -62,7 +62,8 @@ class LiveProcess:
         """
         with self._news:
             target = len(self.heard) + lines
-            self._news.wait_for(lambda: len(self.heard) >= target or self._ended(), PATIENCE_S)
+            while len(self.heard) < target and not self._ended() and self._news.wait(PATIENCE_S):
+                pass
         time.sleep(seconds)
         if self._ended():
             raise RuntimeError(f"the process ended by itself; see {self.errors}")
