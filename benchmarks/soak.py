@@ -6,7 +6,6 @@ killed at random moments and started again. Then the faults end, the twin comes 
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -125,9 +124,7 @@ class Site:
             "TWIN_HISTORIAN": url + fast,
         }
         keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_EC2_METADATA_DISABLED": "true"}
-        return LiveProcess(
-            self.root / "clock", self.root / stop_file, {**told, **keys, "TWIN_STORE": ""}, self.root / f"{name}.log"
-        )
+        return LiveProcess(self.root / "clock", self.root / stop_file, {**told, **keys}, self.root / f"{name}.log")
 
 
 def soak(plan: Plan, root: Path) -> Report:
@@ -222,8 +219,8 @@ def prove(
     report.problems += assimilated_once(tables, gateway.accepted)
     report.problems += same_as_undisturbed(tables, site.tables("undisturbed"))
     report.problems += published_once(spec, tables, raw)
-    if "Traceback" in live.errors.read_text():
-        report.problems.append(f"a traceback in {live.errors}")
+    if live.counted()["ended"] or "Traceback" in live.errors.read_text():
+        report.problems.append(f"the twin ended by itself, or with a traceback: {live.errors}")
     with instance_of(site.home("live")) as instance:
         if running := instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
             report.problems.append(f"{len(running)} runs look as if they were still at work")
@@ -250,7 +247,6 @@ def main() -> int:
     arguments.add_argument("--folder", type=Path, help="kept afterwards; by default one that is removed")
     told = arguments.parse_args()
     plan = Plan(told.ticks, told.kills, told.seed, told.tick_s)
-    os.environ.pop("TWIN_HISTORIAN", None)
     with tempfile.TemporaryDirectory() as folder:
         report = soak(plan, told.folder or Path(folder))
     print("\n".join(report.lines()))
