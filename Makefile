@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TWIN_HOME ?= $(CURDIR)/.twin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test proof coverage lint fmu lock bench clean
+.PHONY: help demo dev test proof coverage lint fmu lock bench soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -47,6 +47,9 @@ bench: $(VENV)/.developer ## print the numbers
 	$(BIN)/python benchmarks/historian.py
 	$(BIN)/python benchmarks/sitewise.py
 	$(BIN)/python benchmarks/overhead.py
+
+soak: $(VENV)/.developer ## 2,000 live ticks into a local SiteWise with faults, the twin killed 20 times (15 minutes)
+	$(BIN)/python benchmarks/soak.py
 
 fmu: $(VENV)/.developer ## rebuild the demonstration twin's FMU for all platforms
 	$(BIN)/python twins/web_line/model/build.py
