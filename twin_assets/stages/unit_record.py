@@ -1,6 +1,6 @@
 """The record of units: which there are, since when, and what became of them.
 
-A table ``units/record`` of the whole twin, a row each time a unit's state changed: it appeared (``active``), fell
+A table ``units/record`` of a twin, or a shard, a row each time a unit's state changed: it appeared (``active``), fell
 ``silent`` (no sample for ``fleet.silent_after``), was ``gone`` (the historian no longer has it, or it holds no
 measurement), came back (``active``). Rows are only ever added. The sensor keeps it, and so does every run, so that it
 does not depend on a daemon; looking twice at the same adds nothing.
