@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 UNITS_DRAWN = 24
 PANELS_ACROSS = 3
 ROW_IN, PANEL_EXTRA_IN, WIDTH_IN, HEADER_IN = 0.2, 0.75, 11.0, 0.75
-BAND_SIGMAS = 1.96
 
 
 def fleet_figure(spec: TwinSpec, frame: pd.DataFrame) -> Figure:
@@ -62,9 +61,9 @@ def fleet_figure(spec: TwinSpec, frame: pd.DataFrame) -> Figure:
 
 def _panel(axis: Axes, rows: pd.DataFrame, title: str) -> None:
     places = np.arange(len(rows))
-    mean, half = rows["fleet_mean"].to_numpy(), BAND_SIGMAS * rows["fleet_std"].to_numpy()
-    known = np.isfinite(mean)
-    axis.barh(places[known], 2 * half[known], left=(mean - half)[known], height=0.8, color=GREY, alpha=0.25)
+    lower, upper = rows["fleet_lower"].to_numpy(), rows["fleet_upper"].to_numpy()
+    known = np.isfinite(lower)
+    axis.barh(places[known], (upper - lower)[known], left=lower[known], height=0.8, color=GREY, alpha=0.25)
     for odd, color in ((False, BLUE), (True, VERMILION)):
         part = rows["outlier"].to_numpy() == odd
         axis.hlines(places[part], rows["lower"].to_numpy()[part], rows["upper"].to_numpy()[part], color=color, lw=1.2)

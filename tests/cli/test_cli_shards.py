@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from twin_assets.cli import main
+from twin_assets.cli.run_shards import _refusals
 from twin_assets.historian import SqlHistorian
 from twin_assets.home import Home
+from twin_assets.running import RunSummary
 
 FMU = Path(__file__).parents[2] / "twins" / "web_line" / "web_line.fmu"
 TWIN_YAML = f"""\
@@ -42,6 +44,14 @@ def measure(home: Home, units: tuple[str, ...], day: int, times: int = 3) -> Non
         parts += [speed.assign(unit=unit), force.assign(unit=unit)]
     with SqlHistorian.sqlite(home.historian_path) as historian:
         assert historian.write(pd.concat(parts).assign(quality="GOOD")).rejected.empty
+
+
+def spoil(home: Home, unit: str, day: int) -> None:
+    """Half of what a unit's load cell said becomes 100 N more."""
+    index = pd.date_range(START + pd.Timedelta(days=day), periods=6, freq="40min", unit="ns")
+    wrong = pd.DataFrame({"property": "S8_Tension_N", "time": index, "value": 248.8, "unit": unit, "quality": "GOOD"})
+    with SqlHistorian.sqlite(home.historian_path) as historian:
+        assert historian.write(wrong).rejected.empty
 
 
 @pytest.fixture
@@ -116,3 +126,43 @@ def test_what_a_twin_does_not_have_is_told(use_home: UseHome, capsys: pytest.Cap
     path.write_text(TWIN_YAML.replace("units: discovered", "units: [a]"))
     for table in ("fleet", "units"):
         assert "has one unit" in fails(capsys, "export", "line", table)
+
+
+@pytest.mark.slow
+def test_a_shards_trouble_is_its_own_and_told(use_home: UseHome, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged store ends one shard, a bad sensor refuses one unit of another; the rest is published, exit code 1."""
+    home = use_home("divided", "shards: 3\nchecks: {max_gated_fraction: 0.1}\n")
+    measure(home, UNITS, 0, times=12)
+    spoil(home, "a", 0)
+    damaged = Path(home.store_path) / "line__1_of_3" / "calibrated_coefficients"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no folder")
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "line", "--json"])
+    assert stopped.value.code == 1
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert list(told["failed"]) == ["line, shard 1/3"]
+    runs = {run["shard"]: run for run in told["runs"]}
+    assert set(runs) == {"line, shard 2/3", "line, shard 3/3"}
+    assert len(told["runs"]) == len(runs), "what is refused is no reason to go again"
+    assert list(runs["line, shard 2/3"]["refused_units"]) == ["2026-01-01"]
+    assert runs["line, shard 3/3"]["refused_units"] == {}
+    assert "line, shard 2/3: 1 of 1 windows hold units that were refused" in said.err
+    assert str(damaged) in said.err
+    assert "Traceback" not in said.err
+    assert set(exported(capsys, "fleet")["unit"]) == set(UNITS)
+    with SqlHistorian.sqlite(home.historian_path) as historian:
+        found = historian.read(UNITS, ("b9",), START, START + pd.Timedelta(days=2))
+    assert set(found["unit"]) == {"b", "c", "d"}
+
+
+def test_what_was_refused_and_then_put_right_is_not_told() -> None:
+    """Of a window that was run twice the last run speaks, of the others each its own."""
+    done = [
+        ("1/2", RunSummary("first", ("d1", "d2", "d3"), {"d1": "bad", "d2": "bad"})),
+        ("2/2", RunSummary("other", ("d1",), {})),
+        ("1/2", RunSummary("second", ("d2", "d3"), {"d3": "worse"})),
+    ]
+    assert _refusals(done, "refused", "were refused") == ["1/2: 2 of 3 windows were refused:\n  d1: bad\n  d3: worse"]
+    assert _refusals(done, "refused_units", "were refused") == []

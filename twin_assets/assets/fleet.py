@@ -24,6 +24,8 @@ COLUMNS = (
     ("upper", "double", "95 % interval to"),
     ("fleet_mean", "double", "what the other units say of it; empty where too few tell"),
     ("fleet_std", "double", "standard deviation of that, between units"),
+    ("fleet_lower", "double", "95 % interval of that from"),
+    ("fleet_upper", "double", "95 % interval of that to"),
     ("score", "double", "deviation in standard deviations, the unit's own included"),
     ("probability", "double", "of one as large in a unit like the others"),
     ("rank", "int", "of the unit: 1 is the least like the others"),

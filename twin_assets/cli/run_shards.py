@@ -15,7 +15,7 @@ from twin_assets.historian import open_historian
 from twin_assets.home import Home
 from twin_assets.progress import Progress
 from twin_assets.resources import wall_clock
-from twin_assets.running import RunSummary, run_windows
+from twin_assets.running import RunError, RunSummary, run_windows
 from twin_assets.shards import shards_of
 from twin_assets.simulation import fmu_sha256
 from twin_assets.spec_file import Twin
@@ -40,42 +40,52 @@ def run_divided(
         quiet: show no progress.
 
     Raises:
-        TwinError: if a window of a shard was refused.
+        TwinError: if a window of a shard was refused, or units of one, or a shard could not be run; the others were.
     """
     with stage_bars(quiet=quiet) as progress:
-        done = list(_rounds(home, twin, windows, progress, all_of_them=start is not None))
+        done, failed = _rounds(home, twin, windows, progress, all_of_them=start is not None)
         stale = stale_windows(Store(home.store_path), twin.spec) if twin.spec.several_units else []
         if stale:
             run_windows(twin, home, stale, progress)
-    refused = [(shard, summary) for shard, summary in done if summary.refused]
     if as_machine:
-        runs = [{"shard": shard, **asdict(summary), "refused": dict(summary.refused)} for shard, summary in done]
-        click.echo(json.dumps({"runs": runs}))
-    else:
+        runs = [{"shard": shard, **asdict(summary)} for shard, summary in done]
+        click.echo(json.dumps({"runs": runs, "failed": failed}))
+    elif done or not failed:
         click.echo("\n".join(_told(shard, summary) for shard, summary in done) or _nothing_new(twin))
-    if refused:
-        raise TwinError("\n".join(_refusal(shard, summary) for shard, summary in refused))
+    wrong = [f"{shard}: {why}" for shard, why in failed.items()]
+    wrong += _refusals(done, "refused", "were refused by the checks; nothing of them was published")
+    what = "hold units that were refused by the checks; the other units were published"
+    wrong += _refusals(done, "refused_units", what)
+    if wrong:
+        raise TwinError("\n".join(wrong))
 
 
 def _rounds(
     home: Home, twin: Twin, windows: list[Window], progress: Progress, *, all_of_them: bool
-) -> list[tuple[str, RunSummary]]:
-    """Run shards until none has anything to do.
+) -> tuple[list[tuple[str, RunSummary]], dict[str, str]]:
+    """Run shards until none has anything to do; also why some could not be run, which is their own trouble.
 
     A shard's new units start from what all shards had found by the window before; a shard that is run later may find
     something else there, and then the earlier one is run again for what follows from it. Each round settles at least
-    one window more.
+    one window more. Nothing but another shard's run is a reason to go again: what failed is for the next command.
     """
-    done: list[tuple[str, RunSummary]] = []
+    done, failed = list[tuple[str, RunSummary]](), dict[str, str]()
     for turn in range(len(WindowGrid.of(twin.spec).between(*_span(windows))) + 1 if windows else _MOST_ROUNDS):
         before = len(done)
         for shard in shards_of(twin):
+            label = shard.spec.label
+            if label in failed or (done and done[-1][0] == label):
+                continue
             chosen = _chosen(home, shard, windows, all_of_them=all_of_them and turn == 0)
-            if chosen:
-                done.append((shard.spec.label, run_windows(shard, home, chosen, progress)))
+            if not chosen:
+                continue
+            try:
+                done.append((label, run_windows(shard, home, chosen, progress)))
+            except RunError as error:
+                failed[label] = str(error)
         if len(done) == before:
             break
-    return done
+    return done, failed
 
 
 _MOST_ROUNDS = 1000
@@ -114,9 +124,18 @@ def _nothing_new(twin: Twin) -> str:
     return f"Twin '{twin.spec.name}' is up to date: nothing new in any of its {twin.spec.shards} shards."
 
 
-def _refusal(shard: str, summary: RunSummary) -> str:
-    reasons = "\n".join(f"  {key}: {reason}" for key, reason in summary.refused.items())
-    return (
-        f"{shard}: {len(summary.refused)} of {len(summary.windows)} windows were refused by the checks; nothing of them"
-        f" was published:\n{reasons}"
-    )
+def _refusals(done: list[tuple[str, RunSummary]], kind: str, what: str) -> list[str]:
+    """What a shard's windows were refused for when they were last run, for people."""
+    found: dict[str, dict[str, str]] = {}
+    for shard, summary in done:
+        standing = found.setdefault(shard, {})
+        for key in summary.windows:
+            standing.pop(key, None)
+        standing.update(getattr(summary, kind))
+    of = {shard: len({key for each, summary in done if each == shard for key in summary.windows}) for shard in found}
+    return [
+        f"{shard}: {len(reasons)} of {of[shard]} windows {what}:\n"
+        + "\n".join(f"  {key}: {reasons[key]}" for key in sorted(reasons))
+        for shard, reasons in found.items()
+        if reasons
+    ]

@@ -47,10 +47,11 @@ def fleet_table(spec: TwinSpec, states: Mapping[str, UnitState], window: Window)
 
     Returns:
         A row for each unit and coefficient: unit, time (its newest observation), coefficient, estimate, std, lower,
-        upper (95 %, physical units), fleet_mean, fleet_std (what the others say of it, physical units; NaN where fewer
-        than three of them tell the coefficient), score (deviation in standard deviations, in the state space; NaN where
-        nothing can be said), probability (of one as large in a unit like the others), rank (of the unit, 1 the least
-        like the others), outlier (bool); by rank, then in the spec's order.
+        upper (95 %, physical units), fleet_mean, fleet_std, fleet_lower, fleet_upper (what the others say of it and the
+        95 % interval of that, physical units; NaN where fewer than three of them tell the coefficient), score
+        (deviation in standard deviations, in the state space; NaN where nothing can be said), probability (of one as
+        large in a unit like the others), rank (of the unit, 1 the least like the others), outlier (bool);
+        by rank, then in the spec's order.
     """
     coefficients = coefficients_of(spec)
     units, members = members_of(states, coefficients)
@@ -73,7 +74,12 @@ TYPES: dict[str, Any] = {
     "time": "datetime64[ns, UTC]",
     "coefficient": "str",
     **dict.fromkeys(
-        ("estimate", "std", "lower", "upper", "fleet_mean", "fleet_std", "score", "probability"), "float64"
+        (
+            *("estimate", "std", "lower", "upper"),
+            *("fleet_mean", "fleet_std", "fleet_lower", "fleet_upper"),
+            *("score", "probability"),
+        ),
+        "float64",
     ),
     "rank": "int64",
     "outlier": "bool",
@@ -132,6 +138,8 @@ def _rows(unit: str, state: UnitState, found: Scores, i: int, coefficients: Coef
             "upper": own.upper[j],
             "fleet_mean": others[0, j],
             "fleet_std": others[1, j],
+            "fleet_lower": others[2, j],
+            "fleet_upper": others[3, j],
             "score": found.score[i, j],
             "probability": found.probability[i, j],
         }
@@ -140,8 +148,8 @@ def _rows(unit: str, state: UnitState, found: Scores, i: int, coefficients: Coef
 
 
 def _others(found: Scores, i: int, coefficients: Coefficients) -> Floats:
-    """(2, n) mean and standard deviation of what the others say of a unit, physical units; NaN where they do not."""
+    """(4, n) mean, standard deviation, 95 % interval of what the others say of a unit, physical; NaN where nothing."""
     known = np.isfinite(found.mean[i])
     mean, std = np.where(known, found.mean[i], 0.0), np.where(known, found.std[i], 1.0)
     told = coefficient_marginals(Gaussian(mean, np.diag(std**2)), coefficients)
-    return np.where(known, [told.mean, told.std], np.nan)
+    return np.where(known, [told.mean, told.std, told.lower, told.upper], np.nan)
