@@ -21,7 +21,7 @@ import pandas as pd
 
 from emulator_clients import Client, connect
 from soak_gateway import Gateway
-from soak_line import NAME, TWIN_YAML, UNIT, SharedClock, time_of
+from soak_line import NAME, TICK, TWIN_YAML, UNIT, SharedClock, time_of
 from soak_process import LiveProcess
 from soak_proof import Tables, assimilated_once, published_once, raw_points, same_as_undisturbed
 from twin_assets.emulator import Emulator
@@ -44,8 +44,10 @@ FAULTS = (
 LONGEST_PHASE = 25  # ticks
 LINES_AT_MOST = 24  # of the process, before it is killed: three runs' worth
 SECONDS_AT_MOST = 0.5
-# Late samples are looked for every hour.
+# In that time what is late has been looked for: every hour, in the last 7 days.
 AFTERWARDS = pd.Timedelta(hours=3)
+# What is older is not taken again, which the undisturbed run asks for.
+MOST_TICKS = (pd.Timedelta(days=7) - AFTERWARDS) // TICK
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def soak(plan: Plan, root: Path) -> Report:
             clock.set(time_of(plan.ticks) + AFTERWARDS)
             (root / "stop").touch()
             if live.wait():
-                report.problems.append(f"the twin ended with an error: {live.errors}")
+                report.problems.append(f"the twin did not come to its end: {live.heard[-1]}; {live.errors}")
         finally:
             live.kill()
         report.figures["seconds"] = round(time.monotonic() - began)
@@ -246,6 +248,8 @@ def main() -> int:
     arguments.add_argument("--tick-s", type=float, default=0.3, help="how long a tick takes, at least")
     arguments.add_argument("--folder", type=Path, help="kept afterwards; by default one that is removed")
     told = arguments.parse_args()
+    if not 0 < told.ticks <= MOST_TICKS or not 0 <= told.kills < told.ticks:
+        arguments.error(f"expected 1 to {MOST_TICKS} ticks, which IoT SiteWise takes, and fewer kills than ticks")
     plan = Plan(told.ticks, told.kills, told.seed, told.tick_s)
     with tempfile.TemporaryDirectory() as folder:
         report = soak(plan, told.folder or Path(folder))

@@ -16,7 +16,7 @@ from soak_line import NOISE, measured, time_of
 
 Key = tuple[str, int]  # property, ns
 LOST, LATE, CORRECTED = 0.01, 0.02, 0.01
-LATEST_TICKS = 36  # 3 hours: longer than what every look for news reads again
+LATEST_TICKS = 45  # 3 hours: longer than what every look for news reads again
 VALUES = 10  # of a property in a request
 PASSING = {"ThrottlingException", "InternalFailureException"}
 

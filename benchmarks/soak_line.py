@@ -43,7 +43,7 @@ MEASURED = ("Roller3_w", "Roller9_w", "load_cell")
 TRUTH = (0.02, 0.05)
 # So that the smallest soak crosses midnight, where one window ends.
 FIRST = pd.Timestamp("2026-01-01T22:00:00.123456789", tz="UTC")
-TICK = pd.Timedelta("5min")
+TICK = pd.Timedelta("4min")
 
 
 class LineModel:

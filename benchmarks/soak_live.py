@@ -38,6 +38,8 @@ def main(clock_file: str, stop_file: str) -> None:
                 run(twin, home, windows, clock)
         except TwinError as error:
             say(f"failed {' '.join(str(error).split())}")
+            if over:  # the faults are over, too
+                sys.exit(1)
             continue
         if not windows:
             if over:
