@@ -117,6 +117,20 @@ def test_the_team_is_of_other_processes(twin: Twin, team: LazyModel, alone: Lazy
         assert models._teams == {}
 
 
+def test_the_cores_are_divided_among_as_many_as_there_are(twin: Twin) -> None:
+    """A fleet that grows from two units to five in later windows has never more workers than cores, nor old ones."""
+    with Models(opened, 4, side_by_side=True) as models:
+        model = models.of(twin)
+        filtered(twin, model, of(observed(2), "a", "b"))
+        first = models._teams["fan"]
+        assert (first.workers, len(first.pids)) == (2, 2)
+        filtered(twin, model, observed(2))
+        second = models._teams["fan"]
+        assert (second.workers, len(second.pids), first.pids) == (1, 4, ())
+        filtered(twin, model, of(observed(3), "a", "b"))
+        assert models._teams["fan"] is second
+
+
 def test_progress_counts_all_units(twin: Twin, team: LazyModel) -> None:
     """Told in this thread, never backwards, kept rows do not count, the last word is that all is done."""
     observations = observed()

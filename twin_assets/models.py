@@ -224,12 +224,16 @@ class Models:
         cores = max(1, usable_cores() if self._workers is None else self._workers)
         if not self._side_by_side or cores == 1:
             return None
-        if twin.spec.name not in self._teams:
-            # Where there are fewer units than cores each model has several of them.
-            opening = Opening(self._opener, twin, max(1, cores // jobs), sha256, os.getpid())
-            team = self._teams[twin.spec.name] = Team(opening, cores)
+        # Where there are fewer units than cores each model has several of them.
+        workers, team = max(1, cores // jobs), self._teams.get(twin.spec.name)
+        if team is None or workers < team.workers:
+            if team is not None:  # more units have come, and together their models would have more than all cores
+                team.close()
+            team = self._teams[twin.spec.name] = Team(
+                Opening(self._opener, twin, workers, sha256, os.getpid()), cores // workers
+            )
             self._stack.callback(team.close)
-        return self._teams[twin.spec.name]
+        return team
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from twin_assets.spec import TwinSpec
+from twin_assets.spec import DISCOVERED, TwinSpec
 from twin_assets.spec_file import Twin
 
 
@@ -25,6 +25,11 @@ class ShardSpec(TwinSpec):
         """Those of the whole's named units that are here, perhaps none; None if they are discovered."""
         named = TwinSpec.named_units.fget(self.model_copy(update={"name": self.whole}))  # type: ignore[attr-defined]
         return None if named is None else tuple(unit for unit in named if self.holds(unit))
+
+    @property
+    def several_units(self) -> bool:
+        """Whether the whole may have more than one; then a record is kept, also of one that is alone here."""
+        return self.units == DISCOVERED or len(self.units) > 1
 
     @property
     def shows_fleet(self) -> bool:

@@ -161,9 +161,13 @@ class Team:
     Args:
         opening: how each has its model.
         size: how many at the most.
+
+    Attributes:
+        workers: of each one's model.
     """
 
     def __init__(self, opening: Opening, size: int) -> None:
+        self.workers = opening.workers
         self._members = [Member(opening) for _ in range(size)]
 
     @property

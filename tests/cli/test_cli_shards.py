@@ -5,14 +5,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pytest
 
 from twin_assets.cli import main
 from twin_assets.cli.run_shards import _refusals
+from twin_assets.definitions import build_definitions
 from twin_assets.historian import SqlHistorian
 from twin_assets.home import Home
 from twin_assets.running import RunSummary
+from twin_assets.spec_file import load_twin
 
 FMU = Path(__file__).parents[2] / "twins" / "web_line" / "web_line.fmu"
 TWIN_YAML = f"""\
@@ -44,6 +47,18 @@ def measure(home: Home, units: tuple[str, ...], day: int, times: int = 3) -> Non
         parts += [speed.assign(unit=unit), force.assign(unit=unit)]
     with SqlHistorian.sqlite(home.historian_path) as historian:
         assert historian.write(pd.concat(parts).assign(quality="GOOD")).rejected.empty
+
+
+def look(definitions: dg.Definitions, instance: dg.DagsterInstance, name: str) -> None:
+    """Let a sensor look, as the daemon does."""
+    repository, found = definitions.get_repository_def(), definitions.resources or {}
+    with dg.build_sensor_context(
+        instance=instance,
+        repository_def=repository,
+        resources={key: found[key] for key in ("historian", "bench")},
+        sensor_name=name,
+    ) as context:
+        assert repository.get_sensor_def(name).evaluate_tick(context).run_requests
 
 
 def spoil(home: Home, unit: str, day: int) -> None:
@@ -166,3 +181,16 @@ def test_what_was_refused_and_then_put_right_is_not_told() -> None:
     ]
     assert _refusals(done, "refused", "were refused") == ["1/2: 2 of 3 windows were refused:\n  d1: bad\n  d3: worse"]
     assert _refusals(done, "refused_units", "were refused") == []
+
+
+def test_a_shard_with_one_named_unit_keeps_its_record(use_home: UseHome, capsys: pytest.CaptureFixture[str]) -> None:
+    """The record of a divided twin holds each of its named units, also one that is alone in its shard."""
+    home = use_home("divided", "shards: 3\n")
+    path = home.root.parent / "twins" / "line" / "twin.yaml"
+    path.write_text(path.read_text().replace("units: discovered", "units: [a, c, f]"))
+    measure(home, ("a", "c", "f"), 0)
+    with dg.DagsterInstance.ephemeral() as instance:
+        definitions = build_definitions([load_twin("line", path.parents[1])], home=home)
+        for number in (1, 2, 3):
+            look(definitions, instance, f"line__{number}_of_3_new_telemetry")
+    assert sorted(exported(capsys, "units")["unit"]) == ["a", "c", "f"]
