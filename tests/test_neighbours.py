@@ -157,6 +157,18 @@ def test_many_names_are_counted(write: Write) -> None:
     assert "publish 'wear', 'wear_lower', 'wear_upper' and 6 more of units p1, p2, which" in found["copy"][0]
 
 
+def test_a_twin_named_like_anothers_shard_is_told(write: Write) -> None:
+    """Both would keep tables under that name, though they have no unit in common; with other shards they do not."""
+    shard = write(PUMP.replace("name: pump", "name: fan__2_of_3"), units="units: [p9]")
+    found = clashes([shard, write(FAN + "shards: 3\n")])
+    assert found["fan"][0].startswith(
+        "twins/fan/twin.yaml:1: 'fan__2_of_3' is the name of twin 'fan', or of one of its shards, and of twin"
+        " 'fan__2_of_3' (twins/fan__2_of_3/twin.yaml:1)"
+    )
+    assert set(found) == {"fan", "fan__2_of_3"}
+    assert clashes([shard, write(FAN + "shards: 4\n")]) == {}
+
+
 def test_those_that_clash_are_left_out_and_the_others_stay(write: Write, folder: Path) -> None:
     """The code location shows both of a pair as what they are, and runs the third."""
     write(PUMP)

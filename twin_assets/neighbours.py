@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
+from twin_assets.shards import parts_of
 from twin_assets.spec import TwinSpec
 from twin_assets.spec_file import SpecError, Twin, find_twins, load_twin
 from twin_assets.spec_names import Claim
@@ -99,12 +100,24 @@ def load_undisputed(name_or_path: str | Path, twins_path: Path) -> Twin:
 
 def _findings(one: Twin, other: Twin) -> Iterator[tuple[str, bool]]:
     """What the first twin is told about the second, and whether it is certain to come so."""
+    for name in sorted(_names(one.spec) & _names(other.spec)):
+        told = (
+            f"{one.where('name')}: '{name}' is the name of twin '{one.spec.name}', or of one of its shards, and of twin"
+            f" '{other.spec.name}' ({other.where('name')}), or of one of its: their tables would be the same files."
+            " Give one of them another `name`."
+        )
+        yield told, True
     shared = _shared(one.spec, other.spec)
     if shared is None:
         return
     for meeting in _meetings(one.spec, other.spec):
         if meeting.claims:
             yield _told(one, other, shared.units, meeting), shared.certain
+
+
+def _names(spec: TwinSpec) -> set[str]:
+    """Under which its tables are kept."""
+    return {spec.name, *(part.name for part in parts_of(spec))}
 
 
 def _meetings(one: TwinSpec, other: TwinSpec) -> Iterator[_Meeting]:

@@ -181,6 +181,28 @@ def test_silence_of_one_unit_holds_back_that_one(make_line: MakeLine, record: Re
     assert line.store.keys("line", REFUSED) == ()
 
 
+def test_who_was_silent_before_all_were_is_published_when_the_window_is_over(
+    make_line: MakeLine, record: Record
+) -> None:
+    """One unit is held back, then the other falls silent, too: what was published stays, what was held back comes."""
+    line = make_line({"start: 2026-01-01": "start: 2026-01-01\nunits: [line, second]\nchecks: {max_age: 6h}"})
+    line.write(measured(record, end="2026-01-02T03:00"))
+    line.write(measured(record, end="2026-01-02T10:00", unit="line"))
+    line.now = pd.Timestamp("2026-01-02T10:30", tz="UTC")
+    assert line.materialize(*DAYS).success
+    held_back = {"line": list(DAYS), "second": [DAYS[0]]}
+    assert published(line) == held_back
+    line.now = pd.Timestamp("2026-01-02T20:00", tz="UTC")
+    assert not line.materialize(DAYS[1], DAYS[1]).success
+    assert published(line) == held_back
+    assert line.pending() == []
+    line.now = pd.Timestamp("2026-01-03T00:00", tz="UTC")
+    assert line.pending() == [DAYS[1]]
+    assert line.materialize(DAYS[1], DAYS[1]).success
+    assert published(line) == {"line": list(DAYS), "second": list(DAYS)}
+    assert line.pending() == []
+
+
 def test_the_command_s_run_tells_of_refused_units(pair: Line, record: Record) -> None:
     """No window is refused, and not everything is published: the summary says whose is not, and why."""
     pair.write(pd.concat([measured(record, unit="line"), jumping(measured(record))]))

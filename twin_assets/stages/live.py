@@ -29,7 +29,7 @@ from twin_assets.stages import (
     VIRTUAL_SENSORS,
 )
 from twin_assets.stages.fingerprint import FINGERPRINT, fingerprint
-from twin_assets.stages.lineage import MADE_FROM, described, is_current
+from twin_assets.stages.lineage import described, is_current
 from twin_assets.stages.observations import OPEN_UNTIL
 from twin_assets.stages.refusals import JUDGE_AGAIN
 from twin_assets.stages.smoothing import WAITS_UNTIL
@@ -243,11 +243,11 @@ class _Search:
             self.store.metadata(self.spec.name, stage, window.key) or {}
             for stage in (OBSERVATIONS, REFUSED, SMOOTHED_COEFFICIENTS)
         )
-        times = [observed.get(OPEN_UNTIL), smoothed.get(WAITS_UNTIL) if self.spec.smoothing else None]
-        # A refusal that was made from nothing is of some units, beside others' results.
-        beside = MADE_FROM not in refused
-        if JUDGE_AGAIN in refused and (beside or not is_current(self.store, self.spec, PUBLISHED, window)):
-            times.append(refused[JUDGE_AGAIN])
+        times = [
+            observed.get(OPEN_UNTIL),
+            refused.get(JUDGE_AGAIN),
+            smoothed.get(WAITS_UNTIL) if self.spec.smoothing else None,
+        ]
         return min((pd.Timestamp(time) for time in times if time is not None), default=None)
 
 

@@ -120,13 +120,17 @@ def refuse_window(
     Returns:
         how many samples were withdrawn.
     """
-    withdrawn, again = 0, judged_again(waiting_units(verdicts))
-    if not (again and is_current(store, spec, PUBLISHED, window)):
+    withdrawn, waiting = 0, waiting_units(verdicts)
+    if waiting and is_current(store, spec, PUBLISHED, window):
+        # Time brings nothing more of those that were published, but of those that were held back beside them.
+        there = {"", *_results_of(store.metadata(spec.name, PUBLISHED, window.key))}
+        waiting = {unit: time for unit, time in waiting.items() if unit not in there}
+    else:
         noted = _unsettled(store, spec, window, empty_samples())
         reports = _replace(historian, spec, window, empty_samples(), noted)
         withdrawn = sum(report.withdrawn for report in reports)
         store.remove(spec.name, PUBLISHED, window.key)
-    metadata = {**made_from(store, spec, REFUSED, window), **again}
+    metadata = {**made_from(store, spec, REFUSED, window), **judged_again(waiting)}
     store.write(spec.name, REFUSED, window.key, verdict_table(verdicts), metadata)
     return withdrawn
 
