@@ -12,6 +12,7 @@ from sitewise_place import NOW, ROLE, ProvidedFor, SiteWisePlace, fast_limits
 from twin_assets.aws import bulk_import
 from twin_assets.aws.backoff import Backoff
 from twin_assets.aws.sitewise import SiteWise
+from twin_assets.aws.tqv import Series
 from twin_assets.emulator import Emulator
 from twin_assets.historian import HistorianError
 from twin_assets.historian.ledger import Ledger
@@ -425,13 +426,16 @@ def test_writing_live_is_not_read_again_without_end(
     assert noticed == 24
 
 
-def test_two_who_begin_to_write_at_once_keep_the_hours_of_both(line: ProvidedFor, tmp_path: Path, clock: Clock) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_two_who_begin_to_write_at_once_keep_the_hours_of_both(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> None:
     """Twenty threads note one hour each of the same new property: none is lost, no two collide."""
-    historian = opened(line, tmp_path, clock)
-    series = historian._names.series(UNITS, PROPERTIES)["line_1", "Roller1_w"][0]
+    series = Series("an asset", "a property")
     until, start = (NOW + WRITING).value, pd.Timestamp("2025-10-01T00:30Z").value
     hour = pd.Timedelta(hours=1).value
-    url = f"sqlite:///{tmp_path}/own.sqlite"
+    postgresql = database == "postgresql"
+    url = str(request.getfixturevalue("postgresql_url")) if postgresql else f"sqlite:///{tmp_path}/own.sqlite"
     ledgers = [Ledger(url, clock) for _ in range(4)]
 
     def note(number: int) -> None:
