@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator_clients import NOW_S, Client, Clock, Line, connect, offsets
+from twin_assets.aws.s3 import S3Blobs
 from twin_assets.emulator import Emulator
 
 OLD_S = 86400 * 400  # puts take nothing that old
@@ -209,3 +210,20 @@ def test_a_job_that_had_not_ended_is_run_again_by_the_next_emulator(
         sitewise = connect("iotsitewise", second.url)
         assert sitewise.describe_bulk_import_job(jobId=job)["jobStatus"] == "COMPLETED"
         assert len(whole(sitewise, propertyAlias="/line/speed")) == 1
+
+
+def test_an_import_that_cannot_even_report_tells_whoever_runs_the_emulator(
+    run_import: Import, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An emulator without S3 credentials: the job fails, its report cannot be written, and the reason is logged."""
+    get = S3Blobs.get
+
+    def without_credentials(self: S3Blobs, key: str) -> bytes | None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        return get(self, key)
+
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(S3Blobs, "get", without_credentials)
+    assert run_import("", columns=COLUMNS)["jobStatus"] == "FAILED"
+    assert "credentials" in caplog.text

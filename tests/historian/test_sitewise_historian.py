@@ -1,6 +1,7 @@
 """What is particular to IoT SiteWise: what it refuses, what goes wrong on its bad days, what others write to it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,15 @@ import pandas as pd
 import pytest
 
 from sitewise_place import NOW, ROLE, ProvidedFor, SiteWisePlace, fast_limits
+from twin_assets.aws import bulk_import
 from twin_assets.aws.backoff import Backoff
 from twin_assets.aws.sitewise import SiteWise
+from twin_assets.aws.tqv import Series
 from twin_assets.emulator import Emulator
 from twin_assets.historian import HistorianError
 from twin_assets.historian.ledger import Ledger
 from twin_assets.historian.looking import NEAR, SWEEP
-from twin_assets.historian.sitewise import SiteWiseHistorian
+from twin_assets.historian.sitewise import WRITING, SiteWiseHistorian
 
 Samples = Callable[..., pd.DataFrame]
 
@@ -343,3 +346,105 @@ def test_a_write_that_died_is_noticed_later(line: ProvidedFor, samples: Samples,
     assert historian.arrivals(UNITS, PROPERTIES).buckets.empty
     clock.now = NOW + pd.Timedelta(hours=1)
     assert historian.arrivals(UNITS, PROPERTIES).buckets["start"].tolist() == [old.floor("h")]
+
+
+def test_what_came_while_nobody_looked_is_noticed(
+    line: ProvidedFor, samples: Samples, tmp_path: Path, clock: Clock
+) -> None:
+    """Ten days without a look: also what came at their beginning, and is older than 7 days since, is noticed."""
+    (tmp_path / "other").mkdir()
+    historian, other = opened(line, tmp_path, clock), opened(line, tmp_path / "other", clock)
+    first = historian.arrivals(UNITS, PROPERTIES)
+    came = pd.Timestamp("2026-01-05T12:30Z")
+    assert other.write(samples(str(came.tz_localize(None)))).written == 1
+    clock.now = NOW + pd.Timedelta(days=10)
+    assert historian.arrivals(UNITS, PROPERTIES, first.cursor).buckets["start"].tolist() == [came.floor("h")]
+
+
+def test_what_becomes_too_old_while_it_is_written_is_told(
+    line: ProvidedFor, samples: Samples, tmp_path: Path, clock: Clock
+) -> None:
+    """Seven days old to the second when it is judged, older when it is sent: rejected by the service, not forgotten."""
+    historian = opened(line, tmp_path, clock)
+    edge = samples(str((NOW - pd.Timedelta(days=7)).tz_localize(None)))
+    historian.units()
+    ask = historian._sitewise.history
+    line_clock = clock.now
+
+    def slowly(stretches: Any) -> Any:  # noqa: ANN401 - SiteWise's
+        clock.now = line_clock + pd.Timedelta(seconds=2)
+        return ask(stretches)
+
+    object.__setattr__(historian._sitewise, "history", slowly)
+    report = historian.write(edge)
+    held = len(ask_all(line, historian))
+    assert report.written == held
+    assert report.written + len(report.rejected) == 1
+
+
+def ask_all(line: ProvidedFor, historian: SiteWiseHistorian) -> pd.DataFrame:
+    """All that Roller1_w holds, by a historian with a clock of its own."""
+    return line.read(UNITS, PROPERTIES, EVER[0], historian._clock() + pd.Timedelta(days=1))
+
+
+def test_an_import_of_several_jobs_is_judged_at_its_end(
+    line: ProvidedFor, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two jobs has failures: what the second one brought is not reported as refused."""
+    monkeypatch.setattr(bulk_import, "ROWS_A_FILE", 1)
+    monkeypatch.setattr(bulk_import, "FILES_A_JOB", 1)
+    job = bulk_import.BulkImport._job
+    seen: list[str] = []
+
+    def first_with_failures(self: bulk_import.BulkImport, name: str, keys: Any, *, recent: bool) -> tuple[str, str]:  # noqa: ANN401
+        seen.append(name)
+        told = job(self, name, keys, recent=recent)
+        return ("COMPLETED_WITH_FAILURES", "a row") if len(seen) == 1 else told
+
+    monkeypatch.setattr(bulk_import.BulkImport, "_job", first_with_failures)
+    report = line.write(samples("2025-10-01T05:30", "2025-10-01T05:40"))
+    assert len(seen) == 2
+    assert (report.written, len(report.rejected)) == (2, 0)
+
+
+def test_writing_live_is_not_read_again_without_end(
+    line: ProvidedFor, samples: Samples, tmp_path: Path, clock: Clock
+) -> None:
+    """A day of values of now, a look after each: all noticed, and no stretch of written hours grows meanwhile."""
+    historian = opened(line, tmp_path, clock)
+    clock.now = YESTERDAY
+    cursor = historian.arrivals(UNITS, PROPERTIES).cursor
+    noticed = 0
+    for hours in range(24):
+        clock.now = YESTERDAY + pd.Timedelta(hours=hours)
+        historian.write(samples(str(clock.now.tz_localize(None))))
+        clock.now += pd.Timedelta(minutes=1)
+        found = historian.arrivals(UNITS, PROPERTIES, cursor)
+        noticed, cursor = noticed + len(found.buckets), found.cursor
+        series = historian._names.series(UNITS, PROPERTIES)["line_1", "Roller1_w"][0]
+        assert historian.ledger.watches([series])[series].write is None
+    assert noticed == 24
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_two_who_begin_to_write_at_once_keep_the_hours_of_both(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> None:
+    """Twenty threads note one hour each of the same new property: none is lost, no two collide."""
+    series = Series("an asset", "a property")
+    until, start = (NOW + WRITING).value, pd.Timestamp("2025-10-01T00:30Z").value
+    hour = pd.Timedelta(hours=1).value
+    postgresql = database == "postgresql"
+    url = str(request.getfixturevalue("postgresql_url")) if postgresql else f"sqlite:///{tmp_path}/own.sqlite"
+    ledgers = [Ledger(url, clock) for _ in range(4)]
+
+    def note(number: int) -> None:
+        ledgers[number % 4].writing({series: (start + number * hour, start + number * hour)}, until)
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(note, range(20)))
+    write = ledgers[0].watches([series])[series].write
+    assert write is not None
+    assert write.end_ns - write.start_ns == 20 * hour
+    for ledger in ledgers:
+        ledger.close()

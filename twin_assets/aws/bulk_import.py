@@ -55,18 +55,19 @@ class BulkImport:
         """
         number = uuid.uuid4().hex
         keys = [self._upload(f"{number}/{part}.csv", body) for part, body in enumerate(_files(series, points))]
-        refused: list[dict[int, Refusal]] = [{} for _ in series]
+        failed: list[str] = []
         for first in range(0, len(keys), FILES_A_JOB):
             status, report = self._job(f"{number}-{first}", keys[first : first + FILES_A_JOB], recent=recent)
             if status == "COMPLETED_WITH_FAILURES":
-                refused = self._missing(series, points, report)
+                failed.append(report)
             elif status != "COMPLETED":
                 raise AwsError(
                     f"{self.sitewise.name}: the bulk import ended as {status}. Expected that role {self.role} may read"
                     f" s3://{self.bucket} and write its error reports, and that SiteWise's warm or cold tier is"
                     f" enabled (docs/sitewise.md). Its report: {report}"
                 )
-        return refused
+        # Only now all of it has been tried.
+        return self._missing(series, points, failed[0]) if failed else [{} for _ in series]
 
     def _job(self, name: str, keys: Sequence[str], *, recent: bool) -> tuple[str, str]:
         """Start a job and wait for its end: its status and, unless all went well, what its report says."""

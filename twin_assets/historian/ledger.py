@@ -149,22 +149,14 @@ class Ledger:
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
         with self._database.explained(), self._database.transaction(write=write) as connection:
+            if write:  # one after the other: PostgreSQL would let two insert the same row
+                connection.execute(select(origin).with_for_update())
             yield connection
 
     def watches(self, series: Sequence[Series]) -> dict[Series, Watch]:
         """What is known of looking at each series."""
-        ids = {(each.asset_id, each.property_id): each for each in series}
-        found = dict.fromkeys(series, Watch())
         with self._transaction(write=False) as connection:
-            for some in in_groups(list(ids), SERIES_AT_ONCE):
-                for row in connection.execute(
-                    select(watched).where(tuple_(watched.c.asset_id, watched.c.property_id).in_(some))
-                ):
-                    write = None
-                    if row.write_until_ns is not None:
-                        write = Write(row.write_start_ns, row.write_end_ns, row.write_until_ns)
-                    found[ids[row.asset_id, row.property_id]] = Watch(row.swept_ns, write)
-        return found
+            return _watches(connection, series)
 
     def writing(self, stretches: Mapping[Series, tuple[int, int]], until_ns: int) -> None:
         """Note that hours of some series are being written, or have been.
@@ -175,20 +167,23 @@ class Ledger:
         """
         if not stretches:
             return
-        now = self.watches(list(stretches))
-        rows = []
-        for series, (first_ns, last_ns) in stretches.items():
-            start_ns, end_ns = first_ns // HOUR_NS * HOUR_NS, (last_ns // HOUR_NS + 1) * HOUR_NS
-            if (other := now[series].write) is not None:
-                start_ns, end_ns = min(start_ns, other.start_ns), max(end_ns, other.end_ns)
-            rows.append(
-                {"write_start_ns": start_ns, "write_end_ns": end_ns, "write_until_ns": until_ns, **_ids(series)}
-            )
-        self._note(rows)
+        # Asked and noted in one transaction: of two who begin at once each keeps the other's hours.
+        with self._transaction(write=True) as connection:
+            now = _watches(connection, list(stretches))
+            rows = []
+            for series, (first_ns, last_ns) in stretches.items():
+                start_ns, end_ns = first_ns // HOUR_NS * HOUR_NS, (last_ns // HOUR_NS + 1) * HOUR_NS
+                if (other := now[series].write) is not None:
+                    start_ns, end_ns = min(start_ns, other.start_ns), max(end_ns, other.end_ns)
+                rows.append(
+                    {"write_start_ns": start_ns, "write_end_ns": end_ns, "write_until_ns": until_ns, **_ids(series)}
+                )
+            _note(connection, rows)
 
     def swept(self, series: Sequence[Series], at_ns: int) -> None:
         """Note that all of the look-back was read."""
-        self._note([{"swept_ns": at_ns, **_ids(each)} for each in series])
+        with self._transaction(write=True) as connection:
+            _note(connection, [{"swept_ns": at_ns, **_ids(each)} for each in series])
 
     def seen(self, writes: Mapping[Series, Write]) -> None:
         """Forget writes whose hours were read after them, unless something was written since."""
@@ -243,13 +238,28 @@ class Ledger:
                 if most.get(hour, 0.0) < count:
                     yield (*ids, hour, float(count), "UNCERTAIN")
 
-    def _note(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Insert or change rows of ``watched``."""
-        with self._transaction(write=True) as connection:
-            for row in rows:
-                key = _is(str(row["asset_id"]), str(row["property_id"]))
-                if not connection.execute(update(watched).where(key).values(**row)).rowcount:
-                    connection.execute(insert(watched).values(**row))
+
+def _watches(connection: Connection, series: Sequence[Series]) -> dict[Series, Watch]:
+    """What is known of looking at each series."""
+    ids = {(each.asset_id, each.property_id): each for each in series}
+    found = dict.fromkeys(series, Watch())
+    for some in in_groups(list(ids), SERIES_AT_ONCE):
+        for row in connection.execute(
+            select(watched).where(tuple_(watched.c.asset_id, watched.c.property_id).in_(some))
+        ):
+            write = None
+            if row.write_until_ns is not None:
+                write = Write(row.write_start_ns, row.write_end_ns, row.write_until_ns)
+            found[ids[row.asset_id, row.property_id]] = Watch(row.swept_ns, write)
+    return found
+
+
+def _note(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert or change rows of ``watched``."""
+    for row in rows:
+        key = _is(str(row["asset_id"]), str(row["property_id"]))
+        if not connection.execute(update(watched).where(key).values(**row)).rowcount:
+            connection.execute(insert(watched).values(**row))
 
 
 def _frame(rows: Sequence[Row]) -> pd.DataFrame:

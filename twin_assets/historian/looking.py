@@ -2,9 +2,9 @@
 
 - **New series, or a lost ledger**: all that it holds, once.
 - **Every look**: the last NEAR, where live data arrive: of 16 properties one request.
-- **Every SWEEP**: the last LOOK_BACK, for SiteWise itself takes nothing older directly: late data and corrections by
-  others are noticed that late.
-- **What was written by us** (by any process with this ledger), wherever in time: once it is written.
+- **Every SWEEP**: all since LOOK_BACK before the sweep before it, for SiteWise itself takes nothing older directly:
+  late data and corrections by others are noticed that late, also after a time in which nobody looked.
+- **What was written by us** (by any process with this ledger) that is not RECENT, wherever in time: once it is written.
 
 Not noticed is what others import in bulk, older than LOOK_BACK.
 
@@ -25,6 +25,7 @@ from twin_assets.historian.slots import samples_of
 
 NEAR = pd.Timedelta(hours=2)
 SWEEP = pd.Timedelta(hours=1)
+RECENT = NEAR - SWEEP  # what is written so young is noticed by every look until the next sweep
 LOOK_BACK = pd.Timedelta(days=7, hours=2)
 SETTLING = pd.Timedelta(minutes=2)  # SiteWise may show what it has taken a little later
 
@@ -60,8 +61,11 @@ def _sweeps(watch: Watch, now_ns: int) -> bool:
 def _stretches(series: Series, watch: Watch, now_ns: int) -> list[Stretch]:
     """Whole hours of a series that have to be read, without overlaps."""
     end_ns = (now_ns + FUTURE_ALLOWANCE.value) // HOUR_NS * HOUR_NS + HOUR_NS
-    back = NEAR if not _sweeps(watch, now_ns) else LOOK_BACK
-    start_ns = 0 if watch.swept_ns is None else max(0, (now_ns - back.value) // HOUR_NS * HOUR_NS)
+    start_ns = 0
+    if watch.swept_ns is not None:
+        # What came right after the last sweep may have been as old then as SiteWise takes it.
+        back_ns = watch.swept_ns - LOOK_BACK.value if _sweeps(watch, now_ns) else now_ns - NEAR.value
+        start_ns = max(0, back_ns // HOUR_NS * HOUR_NS)
     found = [Stretch(series, start_ns, end_ns)]
     if watch.write is not None and watch.write.until_ns <= now_ns and watch.write.start_ns < start_ns:
         found.append(Stretch(series, watch.write.start_ns, min(watch.write.end_ns, start_ns)))

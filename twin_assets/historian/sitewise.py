@@ -18,7 +18,7 @@ from twin_assets.aws.sitewise_errors import AwsError
 from twin_assets.aws.tqv import NUMBERS, QUALITY_NAMES, Points, Series
 from twin_assets.historian.base import SAMPLE_COLUMNS, Arrivals, HistorianError, WriteReport
 from twin_assets.historian.ledger import Ledger
-from twin_assets.historian.looking import look
+from twin_assets.historian.looking import RECENT, look
 from twin_assets.historian.rows import (
     UTC_NS,
     Clock,
@@ -322,13 +322,18 @@ class SiteWiseHistorian:
         return found
 
     def _put(self, wanted: Wanted) -> Writing:
-        """Write points, the old ones by import; their hours count as being written meanwhile."""
+        """Write points, the old ones by import; their hours count as being written meanwhile.
+
+        Not those that are RECENT: who writes live would have a stretch that grows, and is read again, without end.
+        """
         filled = {series: points for series, points in wanted.items() if len(points)}
         series, points = list(filled), list(filled.values())
         writing = Writing(series, points, [{} for _ in series])
         if not filled:
             return writing
         spans = {one: (int(each.time_ns.min()), int(each.time_ns.max())) for one, each in filled.items()}
+        recent_ns = to_ns(self._clock() - RECENT)
+        spans = {one: span for one, span in spans.items() if span[0] < recent_ns}
         self.ledger.writing(spans, to_ns(self._clock() + WRITING))
         try:
             self._send(writing)
@@ -341,7 +346,8 @@ class SiteWiseHistorian:
         oldest_ns = now_ns - AGE.value
         direct: list[np.ndarray[tuple[int], np.dtype[np.intp]]] = []
         for points in writing.points:
-            old = points.time_ns < oldest_ns + (MARGIN.value if self._imports else 0)
+            # Without imports SiteWise itself says what has become too old meanwhile.
+            old = (points.time_ns < oldest_ns + MARGIN.value) & (self._imports is not None)
             direct.append(np.flatnonzero(~old))
         if self._imports and sum(map(len, direct)) >= IMPORT_FROM:
             direct = [positions[:0] for positions in direct]

@@ -55,7 +55,7 @@ def _of_series(unit: str, name: str, known: Known, units: Mapping[str, str]) -> 
     if unit not in units:
         return f"there is no asset '{unit}' of the model: twin provision NAME --to sitewise makes it"
     if (unit, name) not in known:
-        return f"asset '{unit}' has no property '{name}': twin provision NAME --to sitewise makes it"
+        return f"asset '{unit}' has no property '{name}': twin provision NAME makes those that twin.yaml names"
     series, writable = known[unit, name]
     if series.data_type not in NUMBERS:
         return f"property '{name}' holds {series.data_type}, no numbers: give the twin another property"

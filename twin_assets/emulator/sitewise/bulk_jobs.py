@@ -5,6 +5,7 @@ A job reads its files from S3, stores what can be stored, and writes what cannot
 
 import csv
 import io
+import logging
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -19,6 +20,8 @@ from twin_assets.emulator.sitewise.asset_models import page_of
 from twin_assets.emulator.sitewise.bulk_files import ADDRESS, UnreadableFileError, data_type_of, frames, judge
 from twin_assets.emulator.sitewise.resources import Addresses, Target
 from twin_assets.errors import TwinError
+
+logger = logging.getLogger(__name__)
 
 JOB = "bulk_import_job"
 OPEN = ("PENDING", "RUNNING")
@@ -125,8 +128,11 @@ def _finish(context: Context, job: Document, report: Report) -> None:
         if job.get("deleteFilesAfterImport") and status == "COMPLETED":
             for file in job["files"]:
                 S3Blobs(file["bucket"], "").delete(file["key"])
-    except TwinError:
-        status = "FAILED" if status != "COMPLETED" else status  # nobody could be told why
+    except TwinError as error:
+        # No report can say why; whoever runs the emulator can still be told.
+        told = [text for *_, text in report.rows[:1]] + [str(error)]
+        logger.warning("bulk import %s: %s", job["jobId"], " ".join(dict.fromkeys(told)))
+        status = "FAILED" if status != "COMPLETED" else status
     _set_status(context, job["jobId"], status)
 
 
