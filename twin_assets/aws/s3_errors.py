@@ -7,16 +7,13 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from twin_assets.aws import advice
+from twin_assets.aws.advice import EXPIRED, WRONG_KEY
 from twin_assets.errors import TwinError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-EXPIRED = (
-    "the credentials have expired. Sign in again ('aws sso login', or new temporary credentials), and run again: what"
-    " was done is kept."
-)
-WRONG_KEY = "AWS does not know this access key. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile."
 BUSY = "S3 could not answer, also after several attempts. Try again: what was done is kept."
 REGION = (
     "the bucket is in another region{region}. Set AWS_DEFAULT_REGION (or the profile's region) to the bucket's, or"
@@ -61,23 +58,9 @@ NO_SERVER = (
     "no server answers there. Correct AWS_ENDPOINT_URL (or AWS_DEFAULT_REGION), or open the way to it (network, proxy,"
     " VPC endpoint)."
 )
-NO_CREDENTIALS = (
-    "no AWS credentials were found. Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, sign in with 'aws"
-    " sso login', or give this machine or task a role."
-)
 # botocore's class to advice.
 BY_CLASS = {
-    "NoCredentialsError": NO_CREDENTIALS,
-    "PartialCredentialsError": "half of the AWS credentials is missing. Set both AWS_ACCESS_KEY_ID and"
-    " AWS_SECRET_ACCESS_KEY.",
-    "CredentialRetrievalError": NO_CREDENTIALS,
-    "MetadataRetrievalError": NO_CREDENTIALS,
-    "UnauthorizedSSOTokenError": EXPIRED,
-    "SSOTokenLoadError": EXPIRED,
-    "TokenRetrievalError": EXPIRED,
-    "LoginRefreshRequired": EXPIRED,
-    "ProfileNotFound": "there is no such AWS profile. Correct AWS_PROFILE, or add it to ~/.aws/config.",
-    "ConfigParseError": "the AWS configuration cannot be read. Correct ~/.aws/config.",
+    **advice.BY_CLASS,
     "NoRegionError": "no AWS region is chosen. Set AWS_DEFAULT_REGION, or the profile's region.",
     "InvalidRegionError": "there is no such AWS region. Correct AWS_DEFAULT_REGION, or the profile's region.",
     "EndpointConnectionError": NO_SERVER,
@@ -86,8 +69,6 @@ BY_CLASS = {
     "ReadTimeoutError": BUSY,
     "ResponseStreamingError": BUSY,
     "IncompleteReadError": BUSY,
-    "ProxyConnectionError": "the proxy does not answer. Correct HTTPS_PROXY or NO_PROXY.",
-    "SSLError": "the server's certificate is not trusted. Set AWS_CA_BUNDLE to the authority that signed it.",
     "ParamValidationError": "this is no place in S3. Correct $TWIN_STORE or --store; expected s3://bucket/prefix.",
     "ValueError": "this is no address of a server. Correct AWS_ENDPOINT_URL; expected one like https://s3.example.com",
 }

@@ -7,6 +7,8 @@ are botocore's.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from twin_assets.aws import advice
+from twin_assets.aws.advice import EXPIRED, WRONG_KEY
 from twin_assets.errors import TwinError
 
 # Gone at the next attempt, perhaps: of a request, and of an entry in one.
@@ -42,11 +44,6 @@ PASSING_CLASSES = frozenset(
         "ResponseStreamingError",
     }
 )
-EXPIRED = (
-    "the credentials have expired. Sign in again ('aws sso login', or new temporary credentials), and run again: what"
-    " was done is kept."
-)
-WRONG_KEY = "AWS does not know this access key. Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile."
 BUSY = "the service could not answer, also after several attempts. Try again later: what was done is kept."
 DENIED = (
     "AWS denies access. Expected the rights that docs/sitewise.md lists, for the user or role that these credentials"
@@ -82,22 +79,8 @@ NO_SERVER = (
     "no server answers there. Correct the region or the endpoint (endpoint= or AWS_ENDPOINT_URL), or open the way to it"
     " (network, proxy, VPC endpoint)."
 )
-NO_CREDENTIALS = (
-    "no AWS credentials were found. Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, sign in with 'aws"
-    " sso login', or give this machine or task a role."
-)
 BY_CLASS = {
-    "NoCredentialsError": NO_CREDENTIALS,
-    "PartialCredentialsError": "half of the AWS credentials is missing. Set both AWS_ACCESS_KEY_ID and"
-    " AWS_SECRET_ACCESS_KEY.",
-    "CredentialRetrievalError": NO_CREDENTIALS,
-    "MetadataRetrievalError": NO_CREDENTIALS,
-    "UnauthorizedSSOTokenError": EXPIRED,
-    "SSOTokenLoadError": EXPIRED,
-    "TokenRetrievalError": EXPIRED,
-    "LoginRefreshRequired": EXPIRED,
-    "ProfileNotFound": "there is no such AWS profile. Correct AWS_PROFILE, or add it to ~/.aws/config.",
-    "ConfigParseError": "the AWS configuration cannot be read. Correct ~/.aws/config.",
+    **advice.BY_CLASS,
     "NoRegionError": "no AWS region is chosen. Name it, as in sitewise://eu-central-1, or set AWS_DEFAULT_REGION.",
     "InvalidRegionError": "this is no AWS region. Expected one like eu-central-1.",
     "UnknownEndpointError": "this region has no such service. Correct the region.",
@@ -108,8 +91,6 @@ BY_CLASS = {
     "ResponseStreamingError": BUSY,
     "IncompleteReadError": BUSY,
     "HTTPClientError": BUSY,
-    "ProxyConnectionError": "the proxy does not answer. Correct HTTPS_PROXY or NO_PROXY.",
-    "SSLError": "the server's certificate is not trusted. Set AWS_CA_BUNDLE to the authority that signed it.",
     "InvalidEndpointConfigurationError": "the endpoint is no URL. Expected one like http://127.0.0.1:8080.",
 }
 
