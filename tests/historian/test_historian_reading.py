@@ -90,6 +90,16 @@ def test_order_is_unit_property_time(historian: Historian, samples: Samples) -> 
     assert historian.properties("b") == ("x", "y")
 
 
+def test_units_are_those_of_some_properties(historian: Historian, samples: Samples) -> None:
+    """Who holds any sample of what is named; of nothing that is named nobody does."""
+    for unit, name in (("a", "x"), ("a", "y"), ("b", "y"), ("c", "z")):
+        historian.write(samples("2026-01-01", unit=unit, property=name))
+    assert historian.units(("x",)) == ("a",)
+    assert historian.units(("y", "x", "unknown")) == ("a", "b")
+    assert historian.units(("unknown",)) == ()
+    assert historian.units(()) == ()
+
+
 def test_only_what_was_asked_for_comes_back(historian: Historian, samples: Samples) -> None:
     """Other units and properties, and unknown ones, stay out."""
     historian.write(samples("2026-01-01", unit="other"))

@@ -263,6 +263,7 @@ def test_a_property_is_found_by_its_alias(line: ProvidedFor, samples: Samples, t
     assert historian.read(UNITS, (alias,), *EVER)["property"].tolist() == [alias]
     assert historian.read(UNITS, PROPERTIES, *EVER)["value"].tolist() == [1.0]
     assert historian.properties("line_1") == (alias, "Roller1_w")
+    assert historian.units((alias,)) == ("line_1",)
     assert len(historian.arrivals(UNITS, (alias,)).buckets) == 1
 
 

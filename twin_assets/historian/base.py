@@ -81,8 +81,8 @@ class Historian(Protocol):
         """Close what is open."""
         ...
 
-    def units(self) -> tuple[str, ...]:
-        """Units that hold any sample, sorted."""
+    def units(self, properties: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Units that hold any sample, of any of these properties if given, sorted; one question for a fleet."""
         ...
 
     def properties(self, unit: str) -> tuple[str, ...]:

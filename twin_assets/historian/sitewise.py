@@ -114,11 +114,11 @@ class SiteWiseHistorian:
             self._ledger = self._open_ledger()
         return self._ledger
 
-    def units(self) -> tuple[str, ...]:
+    def units(self, properties: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """See Historian."""
         with self._explained():
             units = self._names.units()
-            names = self._names.properties()
+            names = self._names.properties() if properties is None else properties
             every = self._names.series(units, names)
             # One series that holds anything is enough of a unit: those that are known to are not asked for again.
             missing = {unit for unit, _ in every} - {unit for (unit, _), (each, _) in every.items() if self._held(each)}

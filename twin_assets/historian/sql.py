@@ -19,7 +19,7 @@ from twin_assets.historian.base import Arrivals, HistorianError, WriteReport
 from twin_assets.historian.database import Database, parsed_url
 from twin_assets.historian.merge import Stretch, merge, replace
 from twin_assets.historian.postgresql import Postgresql
-from twin_assets.historian.reading import Wanted, among
+from twin_assets.historian.reading import Wanted, among, one_of
 from twin_assets.historian.rows import (
     UTC_NS,
     Clock,
@@ -81,9 +81,11 @@ class SqlHistorian:
         """Close all connections."""
         self._database.engine.dispose()
 
-    def units(self) -> tuple[str, ...]:
+    def units(self, properties: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """See Historian."""
         query = select(schema.series.c.unit).where(_HOLDS_ANY).distinct()
+        if properties is not None:
+            query = query.where(one_of(schema.series.c.property, storable_names(properties)))
         with self._transaction() as connection:
             return tuple(sorted(connection.scalars(query)))
 

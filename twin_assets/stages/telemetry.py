@@ -37,9 +37,8 @@ def resolve_units(spec: TwinSpec, historian: Historian) -> tuple[str, ...]:
     """The units: as listed, one named like the twin if none is, or those in the historian with a measured property."""
     if spec.named_units is not None:
         return spec.named_units
-    measured = {part.source for part in spec.measurements}
-    found = (unit for unit in historian.units() if spec.holds(unit))
-    return tuple(unit for unit in found if measured.intersection(historian.properties(unit)))
+    measured = tuple(sorted({part.source for part in spec.measurements}))
+    return tuple(unit for unit in historian.units(measured) if spec.holds(unit))
 
 
 def read_telemetry(
