@@ -4,25 +4,23 @@ Belongs here: which points are asked for and written, and in which order. What t
 cannot hold in ``sitewise_check``, how arrivals are noticed in ``ledger``; asking and writing themselves are ``aws``'s.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from twin_assets.aws.bulk_import import BulkImport
-from twin_assets.aws.sitewise import Refusal, SiteWise, Stretch
+from twin_assets.aws.sitewise import SiteWise, Stretch
 from twin_assets.aws.sitewise_errors import AwsError
-from twin_assets.aws.tqv import NUMBERS, QUALITY_NAMES, Points, Series
-from twin_assets.historian.base import SAMPLE_COLUMNS, Arrivals, HistorianError, WriteReport
+from twin_assets.aws.tqv import NUMBERS, Points, Series
+from twin_assets.historian.base import Arrivals, HistorianError, WriteReport
 from twin_assets.historian.ledger import Ledger
 from twin_assets.historian.looking import RECENT, look
 from twin_assets.historian.rows import (
-    UTC_NS,
     Clock,
-    Sifted,
     empty_samples,
     refuse_outside,
     sift,
@@ -31,8 +29,18 @@ from twin_assets.historian.rows import (
     utc_now,
 )
 from twin_assets.historian.sitewise_check import AGE, Known, Texts, refusals
+from twin_assets.historian.sitewise_lacks import lacking
 from twin_assets.historian.sitewise_names import Names
-from twin_assets.historian.slots import BAD, IMPOSSIBLE, UNCERTAIN, Plan, planned, samples_of
+from twin_assets.historian.sitewise_samples import (
+    Wanted,
+    Writing,
+    frame_of,
+    not_taken,
+    points_by_series,
+    reported,
+    why_impossible,
+)
+from twin_assets.historian.slots import BAD, UNCERTAIN, Plan, planned, samples_of
 
 MARGIN = pd.Timedelta(minutes=10)  # what is nearly 7 days old may be older when its turn comes
 IMPORT_FROM = 20_000  # so many values of the last 7 days are imported faster than written
@@ -41,23 +49,6 @@ GONE = "ResourceNotFoundException"
 LOOK_BACKS = tuple(
     pd.Timedelta(hours=hours) for hours in (1, 24, 24 * 30)
 )  # for the newest sample below a withdrawn one
-
-Wanted = dict[Series, Points]
-
-
-@dataclass(frozen=True)
-class Writing:
-    """What is to be written, and what became of it.
-
-    Attributes:
-        series: which series
-        points: get which points.
-        refused: of each series the positions that were not taken.
-    """
-
-    series: list[Series]
-    points: list[Points]
-    refused: list[dict[int, Refusal]]
 
 
 class SiteWiseHistorian:
@@ -142,14 +133,14 @@ class SiteWiseHistorian:
             known = self._numbers(units, properties)
             found = self._sitewise.history([Stretch(each, start_ns, end_ns) for each in known.values()])
             pairs = zip(known, map(samples_of, found), strict=True)
-            return _samples(dict(sorted(pairs)))
+            return frame_of(dict(sorted(pairs)))
 
     def latest(self, units: tuple[str, ...], properties: tuple[str, ...]) -> pd.DataFrame:
         """See Historian."""
         with self._explained():
             known = self._numbers(units, properties)
             newest = self._newest(list(known.values()))
-            return _samples({pair: newest[series] for pair, series in sorted(known.items()) if series in newest})
+            return frame_of({pair: newest[series] for pair, series in sorted(known.items()) if series in newest})
 
     def write(self, samples: pd.DataFrame) -> WriteReport:
         """See Historian. Not all at once: a reader, or a crash, may find a part of it; writing again completes it."""
@@ -158,9 +149,9 @@ class SiteWiseHistorian:
             known, reasons = self._judged(sifted.taken)
             fine = reasons == ""
             taken = sifted.taken[fine]
-            points, impossible = self._without_marks(_by_series(taken, known))
-            reasons[fine] = _not_taken(taken, known, self._put(points), impossible)
-        return _report(sifted, reasons)
+            points, impossible = self._without_marks(points_by_series(taken, known))
+            reasons[fine] = not_taken(taken, known, self._put(points), impossible)
+        return reported(sifted, reasons)
 
     def write_all(self, chunks: Iterable[pd.DataFrame]) -> WriteReport:
         """Write several frames as one; arguments as those of ``SqlHistorian.write_all``."""
@@ -186,19 +177,19 @@ class SiteWiseHistorian:
         with self._explained():
             known, reasons = self._judged(sifted.taken)
             if len(sifted.rejected) or (reasons != "").any():
-                return replace(_report(sifted, reasons), written=0)
-            wanted = _by_series(sifted.taken, known)
+                return replace(reported(sifted, reasons), written=0)
+            wanted = points_by_series(sifted.taken, known)
             every = {*self._numbers(units, properties).values(), *wanted}
             plans = self._plans(every, wanted, to_ns(start), to_ns(end))
-            reasons = _impossible(sifted.taken, known, {series: plan.impossible for series, plan in plans.items()})
+            reasons = why_impossible(sifted.taken, known, {series: plan.impossible for series, plan in plans.items()})
             if (reasons != "").any():
-                return replace(_report(sifted, reasons), written=0)
+                return replace(reported(sifted, reasons), written=0)
             points = {series: plan.points for series, plan in plans.items()}
             self._refuse_too_old(points)
             writing = self._put(points)
         self._refuse_unwithdrawn(writing)
         self._holding -= set(plans)
-        report = _report(sifted, _not_taken(sifted.taken, known, writing, {}))
+        report = reported(sifted, not_taken(sifted.taken, known, writing, {}))
         return replace(report, withdrawn=sum(plan.withdrawn for plan in plans.values()))
 
     def _plans(self, every: Iterable[Series], wanted: Wanted, start_ns: int, end_ns: int) -> dict[Series, Plan]:
@@ -219,52 +210,15 @@ class SiteWiseHistorian:
             return self.ledger.arrivals(series, since)
 
     def check(self, units: Sequence[str] | None, read: Sequence[str], written: Sequence[str]) -> Iterator[str]:
-        """What keeps a twin from being read and written, for people; nothing if all is there.
-
-        Args:
-            units: of the twin; None: every asset of the model.
-            read: properties that it reads.
-            written: properties that it writes.
-        """
+        """What keeps a twin from being read and written, for people; arguments as those of ``lacking``."""
         with self._explained():
-            assets = self._names.units()
-            known = self._names.series(units or assets, [*read, *written])
-        if units is None and not assets:
-            yield f"{self.name}: the asset model has no assets: they are the twin's units."
-        for unit in units or ():
-            if unit not in assets:
-                found = ", ".join(sorted(assets)) or "none"
-                yield (
-                    f"{self.name}: there is no asset '{unit}' of the model; found {found}."
-                    " twin provision NAME --to sitewise makes it."
-                )
-        properties = self._names.properties()
-        aliased = {name for _, name in known}
-        for name in dict.fromkeys([*read, *written]):
-            if name not in properties and name not in aliased:
-                yield (
-                    f"{self.name}: the asset model has no property '{name}', and no asset has that alias."
-                    " twin provision NAME --to sitewise makes it."
-                )
-        yield from self._unfit(known, written)
+            yield from lacking(self.name, self._names, units, read, written)
         if self._imports is None:
             return
         try:
             self._imports.probe()
         except AwsError as error:
             yield str(error)
-
-    def _unfit(self, known: Known, written: Sequence[str]) -> Iterator[str]:
-        told = set()
-        for (_, name), (series, writable) in known.items():
-            if name in told:
-                continue
-            told.add(name)
-            if series.data_type not in NUMBERS:
-                yield f"{self.name}: property '{name}' holds {series.data_type}; expected DOUBLE, INTEGER or BOOLEAN."
-            elif name in written and (not writable or series.data_type != "DOUBLE"):
-                what = series.data_type if writable else "computed by IoT SiteWise"
-                yield f"{self.name}: property '{name}' is {what}; expected a measurement of type DOUBLE for a result."
 
     def _numbers(self, units: Iterable[str], properties: Iterable[str]) -> dict[tuple[str, str], Series]:
         """Series of units and properties, each once.
@@ -424,78 +378,3 @@ class SiteWiseHistorian:
                     " attempt. If it stays away: twin provision NAME --to sitewise."
                 ) from error
             raise HistorianError(str(error)) from error
-
-
-def _by_series(samples: pd.DataFrame, known: Known) -> Wanted:
-    """Samples as points of their series, by time and quality; of one that is there twice the last."""
-    codes = {name: code for code, name in enumerate(QUALITY_NAMES)}
-    found: Wanted = {}
-    for pair, some in samples.groupby(["unit", "property"], sort=False, observed=True):
-        columns = {
-            "time_ns": some["time"].astype("int64"),
-            "code": some["quality"].astype("str").map(codes).astype("int8"),
-            "value": some["value"],
-        }
-        frame = pd.DataFrame(columns).drop_duplicates(["time_ns", "code"], keep="last").sort_values(["time_ns", "code"])
-        found[known[pair][0]] = Points(  # type: ignore[index] # two names
-            frame["time_ns"].to_numpy(np.int64),
-            frame["code"].to_numpy(np.int8),
-            frame["value"].to_numpy(np.float64),
-            np.zeros(len(frame), np.bool_),
-        )
-    return found
-
-
-def _not_taken(taken: pd.DataFrame, known: Known, writing: Writing, impossible: Mapping[Series, set[int]]) -> Texts:
-    """Why rows were not taken in the end, (n,); empty text where they were."""
-    reasons = _impossible(taken, known, impossible)
-    lost = {
-        (series, int(points.time_ns[at]), QUALITY_NAMES[points.code[at]]): f"{why.code}: {why.message}"
-        for series, points, refused in zip(writing.series, writing.points, writing.refused, strict=True)
-        for at, why in refused.items()
-    }
-    if lost:
-        keys = zip(_series_of(taken, known), taken["time"].astype("int64"), taken["quality"], strict=True)
-        found = np.array([lost.get(key, "") for key in keys], dtype=object)
-        reasons = np.where(reasons != "", reasons, found)
-    return reasons
-
-
-def _impossible(taken: pd.DataFrame, known: Known, times: Mapping[Series, set[int]]) -> Texts:
-    reasons = np.full(len(taken), "", dtype=object)
-    if any(times.values()):
-        keys = zip(_series_of(taken, known), taken["time"].astype("int64"), strict=True)
-        reasons[[time_ns in times.get(series, ()) for series, time_ns in keys]] = IMPOSSIBLE
-    return reasons
-
-
-def _series_of(samples: pd.DataFrame, known: Known) -> list[Series]:
-    return [known[pair][0] for pair in zip(samples["unit"], samples["property"], strict=True)]
-
-
-def _report(sifted: Sifted, reasons: Texts) -> WriteReport:
-    """What became of a write, given why the rows that ``sift`` had taken were refused in the end."""
-    refused = reasons != ""
-    found = sifted.taken[refused].assign(reason=reasons[refused]).astype({"reason": "str"})
-    parts = [part for part in (sifted.rejected, found) if len(part)]
-    return WriteReport(int((~refused).sum()), pd.concat(parts) if parts else sifted.rejected)
-
-
-def _samples(points: Mapping[tuple[str, str], Points]) -> pd.DataFrame:
-    """Points of series, in their order, as samples."""
-    filled = {pair: each for pair, each in points.items() if len(each)}
-    if not filled:
-        return empty_samples()
-    counts = [len(each) for each in filled.values()]
-    units, names = zip(*filled, strict=True)
-    every = Points.joined(filled.values())
-    frame = pd.DataFrame(
-        {
-            "unit": np.repeat(np.array(units, dtype=object), counts),
-            "property": np.repeat(np.array(names, dtype=object), counts),
-            "time": pd.to_datetime(every.time_ns, unit="ns", utc=True).astype(UTC_NS),
-            "value": every.value,
-            "quality": np.array(QUALITY_NAMES, dtype=object)[every.code],
-        }
-    )
-    return frame.astype({"unit": "str", "property": "str", "quality": "str"})[list(SAMPLE_COLUMNS)]
