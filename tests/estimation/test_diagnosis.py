@@ -254,6 +254,7 @@ def test_a_sensor_far_off_for_a_few_observations_accuses_no_model(live: Live, se
         assert "model" not in life.said
 
 
+@pytest.mark.slow
 def test_all_well_is_nothing_to_say(live: Live) -> None:
     """Twenty lives of 170 observations, a tenth of the values missing: nobody is accused, nothing is said."""
     for seed in range(20):

@@ -37,6 +37,7 @@ def test_nees_is_chi_square(plant: Plant) -> None:
     assert ((low < found.nees()) & (found.nees() < high)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", [LINEAR, SATURATING, AT_A_BOUND, NOISY_INPUTS], ids=_titled)
 def test_nis_is_chi_square(plant: Plant) -> None:
     """The average NIS of 100 seeds and 25 steps lies in its 95 % chi-square bounds, and nothing good is refused."""
