@@ -7,10 +7,6 @@ one.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
-from twin_assets.aws.tqv import Points
-
 ENTRIES = 10  # a request
 VALUES = 10  # an entry
 
@@ -51,9 +47,3 @@ def in_groups(every: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
     """So many at a time, the last group perhaps smaller."""
     for first in range(0, len(every), size):
         yield tuple(every[first : first + size])
-
-
-def by_quality(points: Points) -> dict[int, int]:
-    """How many points there are of each quality code."""
-    codes, counts = np.unique(points.code, return_counts=True)
-    return dict(zip(codes.tolist(), counts.tolist(), strict=True))

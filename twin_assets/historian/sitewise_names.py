@@ -4,7 +4,6 @@ A unit is an asset of the model, by its name. A property is one of the model's, 
 in an asset. What is found is kept; an unknown name, or an id that is gone, is a reason to look again.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +14,6 @@ from twin_assets.aws.sitewise import SiteWise
 from twin_assets.aws.tqv import Series
 from twin_assets.historian.base import HistorianError
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AGAIN_S = 5.0  # names that are not there are looked for so often at most
 MODELS_TOLD = 10
 

@@ -16,7 +16,6 @@ from twin_assets.spec import TwinSpec
 
 MOST_PROPERTIES = 200  # of an asset model
 ALREADY = "ResourceAlreadyExistsException"
-CLAIMED = ("type", "dataType")  # what a property cannot be changed to afterwards
 KEPT = ("assetModelHierarchies", "assetModelCompositeModels", "assetModelDescription")
 
 
